@@ -1,0 +1,84 @@
+//! The trait for all that is kept beside the log. Everything in it can be deleted and made
+//! again from the log.
+
+use async_trait::async_trait;
+
+use crate::{Checkpoint, Error, PointInTime, ReducerId, SequenceNumber, Snapshot, StreamId};
+
+/// Which snapshots of a stream to list, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotQuery {
+    /// The stream.
+    pub stream: StreamId,
+    /// Only those of this reducer; all when absent.
+    pub reducer: Option<ReducerId>,
+    /// Only those with a lower sequence number.
+    pub before: SequenceNumber,
+    /// How many a page holds at most; at least 1.
+    pub limit: usize,
+}
+
+impl SnapshotQuery {
+    /// The newest snapshots of a stream.
+    pub fn new(stream: StreamId) -> SnapshotQuery {
+        SnapshotQuery {
+            stream,
+            reducer: None,
+            before: SequenceNumber::MAX,
+            limit: crate::StreamQuery::DEFAULT_LIMIT,
+        }
+    }
+
+    /// Checks the form of the query. Every store calls it first.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the field that is wrong.
+    pub fn check(&self) -> Result<(), Error> {
+        crate::query::check_limit(self.limit)
+    }
+}
+
+/// A page of snapshots, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotPage {
+    /// The snapshots. A page never ends between two of the same sequence number.
+    pub snapshots: Vec<Snapshot>,
+    /// The `before` of the next page; none at the end.
+    pub next: Option<SequenceNumber>,
+}
+
+/// All that is kept beside the log: snapshots; later checkpoints, leases and parked events.
+///
+/// A side store may lose what it acknowledged (its caller derives it again); it never answers
+/// with something that was not put in.
+#[async_trait]
+pub trait SideStore: Send + Sync + 'static {
+    /// Keeps a snapshot, in place of one of the same stream, reducer and sequence number.
+    async fn save_snapshot(&self, snapshot: Snapshot) -> Result<(), Error>;
+
+    /// Lists snapshots of a stream, newest first.
+    async fn snapshots(&self, query: SnapshotQuery) -> Result<SnapshotPage, Error>;
+
+    /// The snapshots that hold only events of the prefix `at`, newest first: at most `limit`.
+    /// The caller takes the first that belongs to the log's history.
+    async fn snapshots_at(
+        &self,
+        stream: &StreamId,
+        reducer: &ReducerId,
+        at: PointInTime,
+        limit: usize,
+    ) -> Result<Vec<Snapshot>, Error>;
+
+    /// Removes all but the newest `keep` snapshots of a stream and a reducer name; returns how
+    /// many were removed.
+    async fn prune_snapshots(
+        &self,
+        stream: &StreamId,
+        reducer_name: &str,
+        keep: usize,
+    ) -> Result<u64, Error>;
+
+    /// For each log that anything kept here was derived from, the newest place. A log that
+    /// ends before one of them has lost its tail, or is another one.
+    async fn newest_checkpoints(&self) -> Result<Vec<Checkpoint>, Error>;
+}

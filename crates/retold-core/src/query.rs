@@ -173,7 +173,7 @@ pub enum Entry {
     /// An event.
     Event(RecordedEvent),
     /// An event that was lost to damage which an operator has accepted.
-    Lost(Lost),
+    Lost(Box<Lost>),
 }
 
 impl Entry {

@@ -75,7 +75,7 @@ pub enum Error {
 
     /// There is no room; nothing was written. Appends go on when there is room again.
     #[error(
-        "append: no room on the disk; nothing was written, free some and try again{}",
+        "write: no room on the disk; nothing was written, free some and try again{}",
         with_ids(event_ids)
     )]
     Full {
@@ -96,7 +96,7 @@ pub enum Error {
     },
 
     /// Something that was written cannot be read back as it was.
-    #[error("rely on the log: {damage}; {advice}")]
+    #[error("rely on what was written: {damage}; {advice}")]
     Corrupt {
         /// Where.
         damage: Box<Damage>,

@@ -169,11 +169,12 @@ impl LogQuery {
 
 /// What stands at a place of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every entry is an event")]
 pub enum Entry {
     /// An event.
     Event(RecordedEvent),
     /// An event that was lost to damage which an operator has accepted.
-    Lost(Box<Lost>),
+    Lost(Lost),
 }
 
 impl Entry {

@@ -263,6 +263,7 @@ impl RestoreBatch {
     /// [`Error::Invalid`] and [`Error::TooLarge`] name what is wrong.
     pub fn check(&self) -> Result<(), Error> {
         let mut previous: Option<&RecordedEvent> = None;
+        let mut seen = HashSet::with_capacity(self.events.len());
         for event in &self.events {
             event.clone().into_new().check()?;
             if event.position == 0 || event.sequence_number == 0 {
@@ -283,6 +284,12 @@ impl RestoreBatch {
                 if event.persisted_at < previous.persisted_at {
                     return Err(Error::invalid("persistedAt", "must not run backwards"));
                 }
+            }
+            if !seen.insert(event.metadata.event_id) {
+                return Err(Error::invalid(
+                    "metadata.eventId",
+                    "must not be the same for two events",
+                ));
             }
             previous = Some(event);
         }

@@ -1,1 +1,26 @@
-//! To come.
+//! Retold's embedded event store: an append-only log of checksummed, chained frames in one
+//! folder, an index derived from it, and what is needed to trust both after a crash.
+//!
+//! FORMAT.md draws every byte; ARCHITECTURE.md says why it is built this way.
+
+pub mod disk;
+mod follower;
+mod index;
+mod log;
+mod opening;
+mod options;
+mod read;
+mod recover;
+#[cfg(test)]
+mod simulated;
+mod state;
+mod store;
+mod verify;
+mod visible;
+mod write;
+
+pub use options::Options;
+pub use recover::{Recovered, Remedy, recover, recover_on};
+pub use state::DamagedPlace;
+pub use store::EngineStore;
+pub use verify::{Verified, verify, verify_on};

@@ -1,0 +1,502 @@
+//! One record: an event as bytes, under a checksum that also covers the log's id and the
+//! position, so that a record that was read from the wrong place is seen. FORMAT.md draws it.
+
+use bytes::Bytes;
+use retold_core::{
+    EventId, Json, LogId, Metadata, Position, RecordedEvent, SequenceNumber, StreamId, Text,
+    Timestamp,
+};
+use uuid::Uuid;
+
+/// Bytes of what stands before every body: length, checksum, codec, fields, key id.
+pub(crate) const ENVELOPE_BYTES: usize = 12;
+
+/// Where the checksum begins: behind length and itself. The length is covered because the
+/// number of bytes that are checked follows from it.
+const CHECKED_FROM: usize = 8;
+
+const HAS_VERSION: u8 = 1;
+const HAS_CAUSATION: u8 = 1 << 1;
+const HAS_ACTOR: u8 = 1 << 2;
+const HAS_TAGS: u8 = 1 << 3;
+const HAS_EXTRA: u8 = 1 << 4;
+const KNOWN_FIELDS: u8 = HAS_VERSION | HAS_CAUSATION | HAS_ACTOR | HAS_TAGS | HAS_EXTRA;
+
+/// The version of a payload's shape that takes no room.
+const DEFAULT_VERSION: &str = "1.0.0";
+
+/// Why bytes are not the record that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RecordFault {
+    /// Shorter than its length says.
+    Short,
+    /// The checksum does not fit the bytes, the log and the position.
+    Checksum,
+    /// The checksum fits, but the content is not a record of this version of the format.
+    Unknown,
+}
+
+impl RecordFault {
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            RecordFault::Short => "a record is shorter than its length says",
+            RecordFault::Checksum => "a record does not fit its checksum",
+            RecordFault::Unknown => "a record was written by a newer version, or is malformed",
+        }
+    }
+}
+
+/// Appends the record of `event` to `buffer` and returns its length.
+pub(crate) fn encode(buffer: &mut Vec<u8>, log_id: LogId, event: &RecordedEvent) -> u32 {
+    let start = buffer.len();
+    let metadata = &event.metadata;
+    let mut fields = 0;
+    let mut set = |bit, is_set: bool| fields |= if is_set { bit } else { 0 };
+    set(HAS_VERSION, metadata.version != DEFAULT_VERSION);
+    set(HAS_CAUSATION, metadata.causation_id.is_some());
+    set(HAS_ACTOR, metadata.actor.is_some());
+    set(HAS_TAGS, !event.tags.is_empty());
+    set(HAS_EXTRA, !metadata.extra.is_empty());
+    open_envelope(buffer, fields);
+    buffer.extend_from_slice(metadata.event_id.as_bytes());
+    buffer.extend_from_slice(&metadata.timestamp.as_micros().to_le_bytes());
+    buffer.extend_from_slice(&event.persisted_at.as_micros().to_le_bytes());
+    put_number(buffer, event.sequence_number);
+    put_text(buffer, event.stream.aggregate_type());
+    put_id(buffer, event.stream.aggregate_id());
+    put_text(buffer, &event.event_type);
+    put_id(buffer, &metadata.correlation_id);
+    if fields & HAS_VERSION != 0 {
+        put_text(buffer, &metadata.version);
+    }
+    if let Some(causation_id) = &metadata.causation_id {
+        put_id(buffer, causation_id);
+    }
+    if let Some(actor) = &metadata.actor {
+        put_text(buffer, actor);
+    }
+    if fields & HAS_TAGS != 0 {
+        put_number(buffer, event.tags.len() as u64);
+        event.tags.iter().for_each(|tag| put_text(buffer, tag));
+    }
+    if fields & HAS_EXTRA != 0 {
+        put_number(buffer, metadata.extra.len() as u64);
+        for (name, value) in &metadata.extra {
+            put_text(buffer, name);
+            put_text(buffer, value.as_str());
+        }
+    }
+    buffer.extend_from_slice(event.payload.as_str().as_bytes());
+    seal_envelope(buffer, start, log_id, event.position)
+}
+
+/// Appends a record that holds JSON for the log itself, not an event; `position` is that of
+/// the next event.
+pub(crate) fn encode_control(
+    buffer: &mut Vec<u8>,
+    log_id: LogId,
+    position: Position,
+    json: &[u8],
+) -> u32 {
+    let start = buffer.len();
+    open_envelope(buffer, 0);
+    buffer.extend_from_slice(json);
+    seal_envelope(buffer, start, log_id, position)
+}
+
+fn open_envelope(buffer: &mut Vec<u8>, fields: u8) {
+    buffer.extend_from_slice(&[0; 8]);
+    // The codec, the fields, and the id of the key: nothing is compressed or encrypted yet.
+    buffer.extend_from_slice(&[0, fields, 0, 0]);
+}
+
+fn seal_envelope(buffer: &mut [u8], start: usize, log_id: LogId, position: Position) -> u32 {
+    let record = &mut buffer[start..];
+    let length = u32::try_from(record.len()).expect("limits keep a record far below 4 GiB");
+    record[..4].copy_from_slice(&length.to_le_bytes());
+    let checksum = checksum(record, log_id, position);
+    record[4..8].copy_from_slice(&checksum.to_le_bytes());
+    length
+}
+
+fn checksum(record: &[u8], log_id: LogId, position: Position) -> u32 {
+    let bound = crc32c::crc32c_append(crc32c::crc32c(log_id.as_bytes()), &position.to_le_bytes());
+    crc32c::crc32c_append(bound, &record[CHECKED_FROM..])
+}
+
+/// Checks a record and returns its body, without the envelope, and its fields.
+fn open(record: &[u8], log_id: LogId, position: Position) -> Result<(u8, &[u8]), RecordFault> {
+    let length = length(record).ok_or(RecordFault::Short)?;
+    if length != record.len() {
+        return Err(RecordFault::Short);
+    }
+    let stored = u32::from_le_bytes(array(&record[4..8]));
+    if stored != checksum(record, log_id, position) {
+        return Err(RecordFault::Checksum);
+    }
+    let [codec, fields, key_low, key_high] = array(&record[8..ENVELOPE_BYTES]);
+    if [codec, key_low, key_high] != [0; 3] || fields & !KNOWN_FIELDS != 0 {
+        return Err(RecordFault::Unknown);
+    }
+    Ok((fields, &record[ENVELOPE_BYTES..]))
+}
+
+/// The length that the record at the beginning of `bytes` claims, if it may be one.
+pub(crate) fn length(bytes: &[u8]) -> Option<usize> {
+    let length = u32::from_le_bytes(array(bytes.get(..4)?)) as usize;
+    (length >= ENVELOPE_BYTES).then_some(length)
+}
+
+/// Checks a control record and returns its JSON.
+pub(crate) fn decode_control(
+    record: &[u8],
+    log_id: LogId,
+    position: Position,
+) -> Result<&[u8], RecordFault> {
+    open(record, log_id, position).map(|(_, json)| json)
+}
+
+/// An event whose texts still lie in the buffer that it was read into.
+pub(crate) struct RecordView<'a> {
+    pub(crate) event_id: EventId,
+    pub(crate) timestamp: Timestamp,
+    pub(crate) persisted_at: Timestamp,
+    pub(crate) sequence_number: SequenceNumber,
+    aggregate_type: &'a [u8],
+    aggregate_id: IdView<'a>,
+    event_type: &'a [u8],
+    correlation_id: IdView<'a>,
+    version: Option<&'a [u8]>,
+    causation_id: Option<IdView<'a>>,
+    actor: Option<&'a [u8]>,
+    tags: Vec<&'a [u8]>,
+    extra: Vec<(&'a [u8], &'a [u8])>,
+    payload: &'a [u8],
+}
+
+/// An id: a UUID in its usual spelling takes 16 bytes instead of 36.
+#[derive(Clone, Copy)]
+enum IdView<'a> {
+    Uuid([u8; 16]),
+    Text(&'a [u8]),
+}
+
+/// Checks a record and finds its parts.
+pub(crate) fn decode(
+    record: &[u8],
+    log_id: LogId,
+    position: Position,
+) -> Result<RecordView<'_>, RecordFault> {
+    let (fields, body) = open(record, log_id, position)?;
+    decode_body(fields, body).ok_or(RecordFault::Unknown)
+}
+
+/// Finds the parts of a record whose checksum does not fit: a hint at what was lost, no more.
+pub(crate) fn decode_unchecked(record: &[u8]) -> Option<RecordView<'_>> {
+    let fields = *record.get(9)?;
+    decode_body(fields & KNOWN_FIELDS, record.get(ENVELOPE_BYTES..)?)
+}
+
+fn decode_body(fields: u8, body: &[u8]) -> Option<RecordView<'_>> {
+    let mut rest = Rest(body);
+    let has = |bit| fields & bit != 0;
+    let event_id = Uuid::from_bytes(array(rest.take(16)?));
+    let timestamp = rest.timestamp()?;
+    let persisted_at = rest.timestamp()?;
+    let sequence_number = rest.number()?;
+    let aggregate_type = rest.text()?;
+    let aggregate_id = rest.id()?;
+    let event_type = rest.text()?;
+    let correlation_id = rest.id()?;
+    let version = if has(HAS_VERSION) {
+        Some(rest.text()?)
+    } else {
+        None
+    };
+    let causation_id = if has(HAS_CAUSATION) {
+        Some(rest.id()?)
+    } else {
+        None
+    };
+    let actor = if has(HAS_ACTOR) {
+        Some(rest.text()?)
+    } else {
+        None
+    };
+    let mut tags = Vec::new();
+    if has(HAS_TAGS) {
+        for _ in 0..rest.number()? {
+            tags.push(rest.text()?);
+        }
+    }
+    let mut extra = Vec::new();
+    if has(HAS_EXTRA) {
+        for _ in 0..rest.number()? {
+            extra.push((rest.text()?, rest.text()?));
+        }
+    }
+    Some(RecordView {
+        event_id,
+        timestamp,
+        persisted_at,
+        sequence_number,
+        aggregate_type,
+        aggregate_id,
+        event_type,
+        correlation_id,
+        version,
+        causation_id,
+        actor,
+        tags,
+        extra,
+        payload: rest.0,
+    })
+}
+
+impl RecordView<'_> {
+    /// The stream's name, in memory of its own.
+    pub(crate) fn stream(&self) -> Option<StreamId> {
+        let aggregate_type = std::str::from_utf8(self.aggregate_type).ok()?;
+        let aggregate_id = match self.aggregate_id {
+            IdView::Uuid(bytes) => Text::from(Uuid::from_bytes(bytes).to_string()),
+            IdView::Text(bytes) => Text::from(std::str::from_utf8(bytes).ok()?),
+        };
+        StreamId::new(aggregate_type, aggregate_id).ok()
+    }
+
+    /// The correlation id, in memory of its own.
+    pub(crate) fn correlation_id(&self) -> Option<Text> {
+        match self.correlation_id {
+            IdView::Uuid(bytes) => Some(Text::from(Uuid::from_bytes(bytes).to_string())),
+            IdView::Text(bytes) => std::str::from_utf8(bytes).ok().map(Text::from),
+        }
+    }
+
+    /// The tags.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = &str> {
+        self.tags
+            .iter()
+            .filter_map(|tag| std::str::from_utf8(tag).ok())
+    }
+
+    /// The event, sharing `buffer`, in which the record lies. None where a text is not UTF-8.
+    pub(crate) fn to_event(&self, buffer: &Bytes, position: Position) -> Option<RecordedEvent> {
+        let text = |bytes: &[u8]| Text::try_from(buffer.slice_ref(bytes)).ok();
+        let id = |id: IdView<'_>| match id {
+            IdView::Uuid(bytes) => Some(Text::from(Uuid::from_bytes(bytes).to_string())),
+            IdView::Text(bytes) => text(bytes),
+        };
+        let json = |bytes: &[u8]| text(bytes).map(Json::from_stored);
+        let mut extra = Vec::with_capacity(self.extra.len());
+        for (name, value) in &self.extra {
+            extra.push((text(name)?, json(value)?));
+        }
+        Some(RecordedEvent {
+            stream: StreamId::new(text(self.aggregate_type)?, id(self.aggregate_id)?).ok()?,
+            event_type: text(self.event_type)?,
+            payload: json(self.payload)?,
+            tags: self
+                .tags
+                .iter()
+                .map(|tag| text(tag))
+                .collect::<Option<_>>()?,
+            metadata: Metadata {
+                event_id: self.event_id,
+                version: match self.version {
+                    Some(version) => text(version)?,
+                    None => Text::from_static(DEFAULT_VERSION),
+                },
+                timestamp: self.timestamp,
+                correlation_id: id(self.correlation_id)?,
+                causation_id: match self.causation_id {
+                    Some(causation_id) => Some(id(causation_id)?),
+                    None => None,
+                },
+                actor: match self.actor {
+                    Some(actor) => Some(text(actor)?),
+                    None => None,
+                },
+                extra,
+            },
+            sequence_number: self.sequence_number,
+            position,
+            persisted_at: self.persisted_at,
+        })
+    }
+}
+
+/// Seven bits a byte, low ones first, the high bit where more follow (LEB128).
+fn put_number(buffer: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        buffer.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    buffer.push(number as u8);
+}
+
+fn put_text(buffer: &mut Vec<u8>, text: &str) {
+    put_number(buffer, text.len() as u64);
+    buffer.extend_from_slice(text.as_bytes());
+}
+
+/// Twice the length, plus one for a UUID, then the bytes.
+fn put_id(buffer: &mut Vec<u8>, text: &str) {
+    match uuid_in_usual_spelling(text) {
+        Some(uuid) => {
+            put_number(buffer, 16 << 1 | 1);
+            buffer.extend_from_slice(uuid.as_bytes());
+        }
+        None => {
+            put_number(buffer, (text.len() as u64) << 1);
+            buffer.extend_from_slice(text.as_bytes());
+        }
+    }
+}
+
+fn uuid_in_usual_spelling(text: &str) -> Option<Uuid> {
+    const LENGTH: usize = uuid::fmt::Hyphenated::LENGTH;
+    if text.len() != LENGTH {
+        return None;
+    }
+    let uuid = Uuid::try_parse(text).ok()?;
+    let mut spelled = [0; LENGTH];
+    (uuid.hyphenated().encode_lower(&mut spelled) == text).then_some(uuid)
+}
+
+/// What is left to decode. Every step says none where the bytes run out: nothing is allocated
+/// from a length that was not checked against what is there.
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.take(1)?[0];
+            let bits = u64::from(byte & 0x7f);
+            if bits << shift >> shift != bits {
+                return None;
+            }
+            number |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    fn timestamp(&mut self) -> Option<Timestamp> {
+        let micros = i64::from_le_bytes(array(self.take(8)?));
+        Timestamp::from_micros(micros).ok()
+    }
+
+    fn text(&mut self) -> Option<&'a [u8]> {
+        let length = self.number()?;
+        self.take(usize::try_from(length).ok()?)
+    }
+
+    fn id(&mut self) -> Option<IdView<'a>> {
+        let number = self.number()?;
+        let bytes = self.take(usize::try_from(number >> 1).ok()?)?;
+        if number & 1 == 0 {
+            return Some(IdView::Text(bytes));
+        }
+        bytes.try_into().ok().map(IdView::Uuid)
+    }
+}
+
+/// A slice of a known length as an array.
+pub(crate) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.try_into().expect("the slice was cut to this length")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use retold_core::NewEvent;
+
+    use super::*;
+
+    const LOG: LogId = Uuid::from_u128(7);
+
+    fn event(id: &str, correlation: &str, payload: &str) -> RecordedEvent {
+        NewEvent::from_json(
+            StreamId::new("Issue", id).unwrap(),
+            "issue.changed",
+            Json::parse(payload).unwrap(),
+        )
+        .correlation_id(correlation)
+        .record(300, 9, Timestamp::from_micros(5).unwrap())
+    }
+
+    fn encoded(event: &RecordedEvent) -> Vec<u8> {
+        let mut buffer = Vec::new();
+        let length = encode(&mut buffer, LOG, event);
+        assert_eq!(length as usize, buffer.len());
+        buffer
+    }
+
+    fn decoded(bytes: Vec<u8>, position: Position) -> Result<RecordedEvent, RecordFault> {
+        let buffer = Bytes::from(bytes);
+        let view = decode(&buffer, LOG, position)?;
+        view.to_event(&buffer, position).ok_or(RecordFault::Unknown)
+    }
+
+    #[test]
+    fn an_event_comes_back_as_it_was() {
+        let uuid = "018f4e1c-7a2b-7c3d-8e4f-5a6b7c8d9e0f";
+        let plain = event("42", "request-1", "null");
+        let full = event(uuid, uuid, r#"{"a":[1.50,"é"],"a":1e400}"#)
+            .into_new()
+            .version("2.1.0")
+            .causation_id(uuid.to_uppercase())
+            .actor("user-123")
+            .tag("a")
+            .tag("b")
+            .extra("traceparent", Json::parse(r#""00-ab""#).unwrap())
+            .record(u64::MAX, 9, Timestamp::MIN);
+        for event in [plain, full] {
+            assert_eq!(decoded(encoded(&event), 9).unwrap(), event);
+        }
+    }
+
+    #[test]
+    fn a_uuid_takes_sixteen_bytes_in_its_usual_spelling_only() {
+        let usual = "018f4e1c-7a2b-7c3d-8e4f-5a6b7c8d9e0f";
+        let bytes = |id: &str| encoded(&event(id, "c", "1")).len();
+        assert_eq!(bytes(&usual.to_uppercase()) - bytes(usual), 20);
+    }
+
+    #[test]
+    fn a_record_is_refused_at_another_place_and_with_any_bit_flipped() {
+        let bytes = encoded(&event("42", "c", "{}"));
+        assert_eq!(decoded(bytes.clone(), 10), Err(RecordFault::Checksum));
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(decoded(flipped, 9).is_err(), "bit {bit} was not noticed");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_neither_panic_nor_decode(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            assert!(decode(&bytes, LOG, 1).is_err());
+            if let Some(view) = decode_unchecked(&bytes) {
+                let _ = (view.stream(), view.correlation_id(), view.tags().count());
+            }
+        }
+
+        #[test]
+        fn numbers_come_back(number: u64) {
+            let mut buffer = Vec::new();
+            put_number(&mut buffer, number);
+            assert_eq!(Rest(&buffer).number(), Some(number));
+        }
+    }
+}

@@ -1,0 +1,536 @@
+//! Walks a segment from frame to frame, and finds the way on behind a bad place. What it
+//! finds is held back until a later frame vouches that it was durable: only then is a frame
+//! part of the log for certain, and a bad place damage rather than an unfinished write.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use retold_core::{LogId, Lost, Position};
+
+use super::frame::{self, Digest, FrameFault, Header, Kind};
+use super::record;
+use crate::disk::File;
+use crate::index::{IndexEntry, Location};
+
+/// Bytes read at once: large reads are what a scan is fast by.
+const WINDOW_BYTES: usize = 1024 * 1024;
+
+/// Something that stands in a segment.
+pub(crate) enum Piece {
+    /// A frame that is as it was written.
+    Frame(Frame),
+    /// A stretch that is not.
+    Gap(Gap),
+}
+
+/// A good frame.
+pub(crate) struct Frame {
+    pub(crate) offset: u64,
+    pub(crate) header: Header,
+    pub(crate) digest: Digest,
+    pub(crate) events: Vec<IndexEntry>,
+    /// What a frame of another kind says, as JSON.
+    pub(crate) control: Vec<u8>,
+}
+
+/// A stretch in which something does not fit.
+pub(crate) struct Gap {
+    pub(crate) offset: u64,
+    pub(crate) end: u64,
+    pub(crate) reason: &'static str,
+    /// Events inside the stretch that are as they were written.
+    pub(crate) salvaged: Vec<IndexEntry>,
+    /// Runs of positions that were lost.
+    pub(crate) lost: Vec<(Position, Position)>,
+    /// What damaged records still say, unchecked.
+    pub(crate) hints: Vec<Lost>,
+}
+
+impl Piece {
+    pub(crate) fn offset(&self) -> u64 {
+        match self {
+            Piece::Frame(frame) => frame.offset,
+            Piece::Gap(gap) => gap.offset,
+        }
+    }
+
+    pub(crate) fn end(&self) -> u64 {
+        match self {
+            Piece::Frame(frame) => frame.offset + frame.header.stride(),
+            Piece::Gap(gap) => gap.end,
+        }
+    }
+
+    /// Whether the piece is a good frame that holds events, or a mark.
+    pub(crate) fn is_frame_of_events(&self) -> bool {
+        match self {
+            Piece::Frame(frame) => matches!(frame.header.kind, Kind::Events | Kind::Mark),
+            Piece::Gap(_) => false,
+        }
+    }
+
+    /// The events of the piece.
+    pub(crate) fn into_events(self) -> Vec<IndexEntry> {
+        match self {
+            Piece::Frame(frame) => frame.events,
+            Piece::Gap(gap) => gap.salvaged,
+        }
+    }
+
+    /// The place in the chain behind the piece, which begins at `link`.
+    pub(crate) fn link_behind(&self, link: Link) -> Link {
+        match self {
+            Piece::Frame(frame) => Link {
+                next_position: frame.header.first_position + frame.header.events(),
+                epoch: frame.header.epoch,
+                previous: Some(frame.digest),
+            },
+            Piece::Gap(gap) => {
+                let salvaged = gap.salvaged.iter().map(|entry| entry.position);
+                let lost = gap.lost.iter().map(|(_, last)| *last);
+                let last = salvaged.chain(lost).max();
+                Link {
+                    next_position: last.map_or(link.next_position, |last| last + 1),
+                    epoch: link.epoch,
+                    previous: None,
+                }
+            }
+        }
+    }
+
+    /// Everything in the segment before this offset was durable when the piece was written.
+    fn vouches_through(&self) -> u64 {
+        match self {
+            Piece::Frame(frame) => frame.header.durable_offset,
+            Piece::Gap(_) => 0,
+        }
+    }
+}
+
+/// The files and bytes that a scan stopped at because a newer version wrote them.
+#[derive(Debug)]
+pub(crate) struct UnknownFormat {
+    pub(crate) offset: u64,
+}
+
+/// Why a scan could not go on.
+#[derive(Debug)]
+pub(crate) enum ScanError {
+    Io(io::Error),
+    Unknown(UnknownFormat),
+}
+
+impl From<io::Error> for ScanError {
+    fn from(error: io::Error) -> Self {
+        ScanError::Io(error)
+    }
+}
+
+/// A place in the chain of frames.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Link {
+    /// The position of the next event.
+    pub(crate) next_position: Position,
+    /// The highest epoch so far.
+    pub(crate) epoch: u64,
+    /// The digest of the frame before; none where that frame is not as it was written.
+    pub(crate) previous: Option<Digest>,
+}
+
+/// A walk through one segment.
+pub(crate) struct Scanner {
+    window: Window,
+    log_id: LogId,
+    /// The segment's place in the list of segments.
+    ordinal: u32,
+    offset: u64,
+    link: Link,
+    /// The place in the chain before the first piece that is held.
+    base: Link,
+    held: VecDeque<Piece>,
+}
+
+impl Scanner {
+    /// Begins at an offset of a segment's file, at a place of the chain.
+    pub(crate) fn new(
+        file: Arc<dyn File>,
+        log_id: LogId,
+        ordinal: u32,
+        offset: u64,
+        link: Link,
+    ) -> Scanner {
+        Scanner {
+            window: Window::new(file),
+            log_id,
+            ordinal,
+            offset,
+            link,
+            base: link,
+            held: VecDeque::new(),
+        }
+    }
+
+    /// Goes on to the end of what is written and hands each piece that a later frame vouches
+    /// for to `accept`. Calling it again later goes on from there.
+    pub(crate) fn run(&mut self, accept: &mut dyn FnMut(Piece)) -> Result<(), ScanError> {
+        self.window.forget();
+        while let Some(piece) = self.next_piece()? {
+            let vouched = piece.vouches_through();
+            while let Some(front) = self.held.front()
+                && front.offset() < vouched
+                && let Some(front) = self.held.pop_front()
+            {
+                self.base = front.link_behind(self.base);
+                accept(front);
+            }
+            self.held.push_back(piece);
+        }
+        Ok(())
+    }
+
+    /// Where the next frame would begin.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The place in the chain there.
+    pub(crate) fn link(&self) -> Link {
+        self.link
+    }
+
+    /// The place in the chain before the first piece that no later frame vouches for.
+    pub(crate) fn base(&self) -> Link {
+        self.base
+    }
+
+    /// Where that piece begins.
+    pub(crate) fn held_from(&self) -> u64 {
+        self.held.front().map_or(self.offset, Piece::offset)
+    }
+
+    /// What no later frame vouches for, in order.
+    pub(crate) fn into_held(self) -> VecDeque<Piece> {
+        self.held
+    }
+
+    /// How many bytes stand from `offset` to the end of the file, zeros at the end not counted.
+    pub(crate) fn bytes_from(&mut self, offset: u64) -> io::Result<u64> {
+        let (mut at, mut end) = (offset, offset);
+        loop {
+            let bytes = self.window.bytes(at, WINDOW_BYTES)?;
+            if bytes.is_empty() {
+                return Ok(end - offset);
+            }
+            if let Some(last) = bytes.iter().rposition(|byte| *byte != 0) {
+                end = at + last as u64 + 1;
+            }
+            at += bytes.len() as u64;
+        }
+    }
+
+    /// The gap from where the scan stands to where the segment once ended, as the segment
+    /// after it says; none where nothing is missing.
+    pub(crate) fn gap_through(&mut self, end: u64, last_position: Position) -> Option<Gap> {
+        (self.offset < end || self.link.next_position <= last_position).then(|| Gap {
+            offset: self.offset,
+            end,
+            reason: "the end of a segment is missing or damaged",
+            salvaged: Vec::new(),
+            lost: run(self.link.next_position, last_position + 1),
+            hints: Vec::new(),
+        })
+    }
+
+    fn next_piece(&mut self) -> Result<Option<Piece>, ScanError> {
+        let frame = match self.frame_at(self.offset)? {
+            Ok(frame) if self.follows(&frame.header) => frame,
+            Ok(_) => return self.find_way_on("a frame does not follow the one before it"),
+            Err(FrameFault::Unknown) => {
+                let offset = self.offset;
+                return Err(ScanError::Unknown(UnknownFormat { offset }));
+            }
+            Err(_) => return self.find_way_on("a frame is missing or damaged"),
+        };
+        let piece = match self.read_records(&frame) {
+            Ok(piece) => piece,
+            Err(NotARecord) => {
+                let offset = self.offset;
+                return Err(ScanError::Unknown(UnknownFormat { offset }));
+            }
+        };
+        self.link = Link {
+            epoch: frame.header.epoch,
+            ..piece.link_behind(self.link)
+        };
+        self.offset = piece.end();
+        Ok(Some(piece))
+    }
+
+    fn follows(&self, header: &Header) -> bool {
+        header.first_position == self.link.next_position
+            && header.epoch >= self.link.epoch
+            && header.durable_offset <= self.offset
+            && self
+                .link
+                .previous
+                .is_none_or(|previous| previous == header.previous)
+    }
+
+    /// Reads the frame at `offset` as far as its header can be trusted.
+    fn frame_at(&mut self, offset: u64) -> io::Result<Result<RawFrame, FrameFault>> {
+        let available = self.window.file.len()?.saturating_sub(offset);
+        let start = self.window.bytes(offset, frame::HEADER_BYTES)?;
+        let claimed = match Header::claimed_bytes(&start, available) {
+            Ok(claimed) => claimed,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let bytes = self.window.bytes(offset, claimed)?;
+        if bytes.len() < claimed {
+            return Ok(Err(FrameFault::Bad));
+        }
+        Ok(Header::decode(&bytes, self.log_id).map(|header| RawFrame { header, bytes }))
+    }
+
+    /// Checks all records of a frame whose header is good.
+    fn read_records(&self, raw: &RawFrame) -> Result<Piece, NotARecord> {
+        let header = raw.header;
+        let Some(places) = header.records(&raw.bytes) else {
+            return Err(NotARecord);
+        };
+        if header.kind != Kind::Events {
+            return Ok(self.read_control(raw, &places));
+        }
+        let (mut events, mut lost, mut hints) = (Vec::new(), Vec::new(), Vec::new());
+        for (position, (from, length)) in (header.first_position..).zip(places) {
+            let record = &raw.bytes[from..from + length];
+            match self.read_record(record, position, self.offset + from as u64) {
+                Some(entry) => events.push(entry),
+                None => {
+                    lost.push((position, position));
+                    hints.push(hint(record, position));
+                }
+            }
+        }
+        if lost.is_empty() {
+            return Ok(Piece::Frame(Frame {
+                offset: self.offset,
+                header,
+                digest: frame::digest(&raw.bytes),
+                events,
+                control: Vec::new(),
+            }));
+        }
+        Ok(Piece::Gap(Gap {
+            offset: self.offset,
+            end: self.offset + header.stride(),
+            reason: "a record does not fit its checksum",
+            salvaged: events,
+            lost,
+            hints,
+        }))
+    }
+
+    fn read_control(&self, raw: &RawFrame, places: &[(usize, usize)]) -> Piece {
+        let header = raw.header;
+        let json = match places {
+            [] => Ok(&[][..]),
+            [(from, length), ..] => {
+                let record = &raw.bytes[*from..from + length];
+                record::decode_control(record, self.log_id, header.first_position)
+            }
+        };
+        match json {
+            Ok(json) => Piece::Frame(Frame {
+                offset: self.offset,
+                header,
+                digest: frame::digest(&raw.bytes),
+                events: Vec::new(),
+                control: json.to_owned(),
+            }),
+            Err(fault) => Piece::Gap(Gap {
+                offset: self.offset,
+                end: self.offset + header.stride(),
+                reason: fault.reason(),
+                salvaged: Vec::new(),
+                lost: Vec::new(),
+                hints: Vec::new(),
+            }),
+        }
+    }
+
+    fn read_record(&self, bytes: &[u8], position: Position, offset: u64) -> Option<IndexEntry> {
+        let view = record::decode(bytes, self.log_id, position).ok()?;
+        Some(IndexEntry {
+            position,
+            location: Location {
+                segment: self.ordinal,
+                offset: u32::try_from(offset).ok()?,
+                bytes: u32::try_from(bytes.len()).ok()?,
+            },
+            event_id: view.event_id,
+            stream: view.stream()?,
+            sequence_number: view.sequence_number,
+            correlation_id: view.correlation_id()?,
+            tags: view.tags().map(retold_core::Text::from).collect(),
+            timestamp: view.timestamp,
+            persisted_at: view.persisted_at,
+        })
+    }
+
+    /// Looks behind a bad place for the next frame of this log. Without one, the rest of the
+    /// segment is left where it is: the scan ends there.
+    fn find_way_on(&mut self, reason: &'static str) -> Result<Option<Piece>, ScanError> {
+        let Some((end, header)) = self.search(self.offset + frame::ALIGNMENT)? else {
+            return Ok(None);
+        };
+        let (salvaged, next_lost) = self.salvage(end, header.first_position)?;
+        let gap = Gap {
+            offset: self.offset,
+            end,
+            reason,
+            lost: run(next_lost, header.first_position),
+            salvaged,
+            hints: Vec::new(),
+        };
+        self.offset = end;
+        self.link = Link {
+            next_position: header.first_position,
+            ..self.link
+        };
+        self.link.previous = None;
+        Ok(Some(Piece::Gap(gap)))
+    }
+
+    /// The next place from `offset` on where a header fits that could follow later.
+    fn search(&mut self, offset: u64) -> io::Result<Option<(u64, Header)>> {
+        let mut at = offset;
+        loop {
+            let bytes = self.window.bytes(at, WINDOW_BYTES)?;
+            if bytes.len() < frame::HEADER_BYTES {
+                return Ok(None);
+            }
+            let last = bytes.len() - frame::HEADER_BYTES;
+            for skipped in (0..=last).step_by(frame::ALIGNMENT as usize) {
+                if bytes[skipped..skipped + frame::MAGIC.len()] != frame::MAGIC {
+                    continue;
+                }
+                let candidate = at + skipped as u64;
+                if let Ok(RawFrame { header, .. }) = self.frame_at(candidate)?
+                    && header.epoch >= self.link.epoch
+                    && header.first_position >= self.link.next_position
+                    && header.durable_offset <= candidate
+                    && self.can_hide(header.first_position, candidate)
+                {
+                    return Ok(Some((candidate, header)));
+                }
+            }
+            at += last as u64 / frame::ALIGNMENT * frame::ALIGNMENT + frame::ALIGNMENT;
+        }
+    }
+
+    /// Whether the stretch up to `end` is long enough to have held all events before
+    /// `first_position`: no forged number makes the index grow without bounds.
+    fn can_hide(&self, first_position: Position, end: u64) -> bool {
+        let records_max = (end - self.offset) / record::ENVELOPE_BYTES as u64;
+        first_position - self.link.next_position <= records_max
+    }
+
+    /// Reads records behind a damaged header one by one: each says its length, and its place
+    /// is known from the frame before. Returns them and the first position that was not read.
+    fn salvage(
+        &mut self,
+        end: u64,
+        next_position: Position,
+    ) -> io::Result<(Vec<IndexEntry>, Position)> {
+        let mut salvaged = Vec::new();
+        let mut at = self.offset + frame::HEADER_BYTES as u64;
+        let mut position = self.link.next_position;
+        while position < next_position && at < end {
+            let start = self.window.bytes(at, record::ENVELOPE_BYTES)?;
+            let length = record::length(&start).filter(|length| at + *length as u64 <= end);
+            let Some(length) = length else { break };
+            let bytes = self.window.bytes(at, length)?;
+            let Some(entry) = self.read_record(&bytes, position, at) else {
+                break;
+            };
+            salvaged.push(entry);
+            at += length as u64;
+            position += 1;
+        }
+        Ok((salvaged, position))
+    }
+}
+
+/// The table of a frame whose checksum fits does not fit the frame: only a newer version of
+/// the format can have written it.
+struct NotARecord;
+
+struct RawFrame {
+    header: Header,
+    bytes: Bytes,
+}
+
+/// What a damaged record still says; a guess that its user has to weigh.
+fn hint(record: &[u8], position: Position) -> Lost {
+    let view = record::decode_unchecked(record);
+    Lost {
+        position,
+        stream: view.as_ref().and_then(|view| view.stream()),
+        sequence_number: view.as_ref().map(|view| view.sequence_number),
+        event_id: view.as_ref().map(|view| view.event_id),
+    }
+}
+
+/// The positions from `first` to before `end`, if there are any.
+pub(crate) fn run(first: Position, end: Position) -> Vec<(Position, Position)> {
+    if first < end {
+        vec![(first, end - 1)]
+    } else {
+        Vec::new()
+    }
+}
+
+/// Reads a file in large steps.
+struct Window {
+    file: Arc<dyn File>,
+    from: u64,
+    bytes: Bytes,
+}
+
+impl Window {
+    fn new(file: Arc<dyn File>) -> Window {
+        Window {
+            file,
+            from: 0,
+            bytes: Bytes::new(),
+        }
+    }
+
+    /// Drops what was read, so that what was written since is seen.
+    fn forget(&mut self) {
+        self.bytes = Bytes::new();
+    }
+
+    /// The bytes at `offset`: `length` of them, or fewer at the end of the file.
+    fn bytes(&mut self, offset: u64, length: usize) -> io::Result<Bytes> {
+        let held = offset
+            .checked_sub(self.from)
+            .and_then(|skip| usize::try_from(skip).ok())
+            .filter(|skip| skip + length <= self.bytes.len());
+        let skip = match held {
+            Some(skip) => skip,
+            None => {
+                let mut buffer = vec![0; length.max(WINDOW_BYTES)];
+                let filled = self.file.read_at(&mut buffer, offset)?;
+                buffer.truncate(filled);
+                self.bytes = Bytes::from(buffer);
+                self.from = offset;
+                0
+            }
+        };
+        let end = self.bytes.len().min(skip + length);
+        Ok(self.bytes.slice(skip..end))
+    }
+}

@@ -1,0 +1,528 @@
+//! What happens when a log is opened: every segment is read, what a crash left unfinished at
+//! the end is moved aside, and what nothing vouches for is written again before it is read.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use retold_core::{Checkpoint, Damage, Error, LogId, Position};
+
+use crate::disk::{Access, Disk, Lock, read_exact};
+use crate::log::control::Place;
+use crate::log::frame::Digest;
+use crate::log::scan::{Link, Piece, ScanError, Scanner, run};
+use crate::log::segment::{
+    self, FIRST_FRAME, HEADER_BYTES, Head, Segment, SegmentFault, SegmentHeader, log_folder,
+};
+use crate::log::tail::End;
+use crate::state::{DamagedPlace, LogState};
+
+/// What to do about a lost tail, for error messages.
+const LOSS_ADVICE: &str = "appends are refused until the missing part is restored from a backup, \
+     or its loss accepted with retold_engine::recover(folder, Remedy::AcceptLoss)";
+
+/// Events that missing segments may have held: a stray file must not claim more memory.
+const MISSING_EVENTS_MAX: u64 = 1 << 28;
+
+/// What reading all segments found; nothing was changed yet.
+pub(crate) struct Survey {
+    pub(crate) segments: Vec<Arc<Segment>>,
+    pub(crate) state: LogState,
+    /// The walk through the newest segment, with what nothing vouches for.
+    pub(crate) last: Scanner,
+    /// The end of the log is missing, as something derived from it shows.
+    pub(crate) lost_tail: Option<Damage>,
+    /// HEAD does not name the newest segment yet, or not any more.
+    head_is_stale: bool,
+}
+
+/// Takes the lock of a store's folder, which is made where it does not exist.
+pub(crate) fn lock(disk: &dyn Disk, folder: &Path, holder: &str) -> Result<Lock, Error> {
+    let locked = disk
+        .create_folder(folder)
+        .and_then(|()| disk.lock(&folder.join("LOCK"), holder));
+    match locked {
+        Ok(Ok(lock)) => Ok(lock),
+        Ok(Err(holder)) => Err(Error::Busy {
+            reason: format!("the folder is in use by {}", holder.trim()),
+            event_ids: Vec::new(),
+        }),
+        Err(error) => Err(Error::io("open the store's folder", error)),
+    }
+}
+
+/// Reads the whole log; none where there is no log yet.
+pub(crate) fn survey(disk: &dyn Disk, folder: &Path) -> Result<Option<Survey>, Error> {
+    let read = |error| Error::io("read the log", error);
+    let head = Head::read(disk, folder).map_err(read)?;
+    let names = match disk.list(&log_folder(folder)) {
+        Ok(names) => names,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(read(error)),
+    };
+    let positions: Vec<Position> = names
+        .iter()
+        .filter_map(|name| segment::position_of(name))
+        .collect();
+    let (Some(newest), Some(surveyed)) = (
+        positions.last(),
+        survey_segments(disk, folder, &positions, head)?,
+    ) else {
+        return match head {
+            None => Ok(None),
+            Some(_) => Err(Error::corrupt(
+                Damage {
+                    reason: "HEAD names a segment, but the folder log/ holds none".into(),
+                    place: Some("log/".into()),
+                    ..Damage::default()
+                },
+                "restore the folder from a backup",
+            )),
+        };
+    };
+    let (segments, state, mut last) = surveyed;
+    let is_unused = last.bytes_from(FIRST_FRAME).map_err(read)? == 0;
+    let lost_tail = match head {
+        Some(Some(head)) if head.first_position > *newest => Some(format!(
+            "HEAD names {}, which is missing",
+            segment::file_name(head.first_position)
+        )),
+        Some(Some(_)) => None,
+        // A crash may have come between the first segment and the first HEAD.
+        None if positions == [1] && is_unused => None,
+        None => Some("HEAD is missing, and with it the name of the newest segment".to_owned()),
+        Some(None) => {
+            Some("HEAD is damaged, and with it the name of the newest segment".to_owned())
+        }
+    };
+    let names_newest = |head: Head| head.first_position == *newest;
+    Ok(Some(Survey {
+        head_is_stale: !head.flatten().is_some_and(names_newest),
+        lost_tail: lost_tail.map(|reason| Damage {
+            position: Some(state.index.head().position + 1),
+            place: Some("HEAD".into()),
+            reason,
+            stream: None,
+        }),
+        segments,
+        state,
+        last,
+    }))
+}
+
+/// Reads the whole log while another process may be writing it. A frame that is read while
+/// it is being written looks damaged, so damage is looked at again before it is believed.
+pub(crate) fn survey_beside_writer(disk: &dyn Disk, folder: &Path) -> Result<Survey, Error> {
+    const LOOKS: usize = 3;
+    let mut look = 1;
+    loop {
+        let survey = survey(disk, folder)?.ok_or_else(|| Error::NotFound {
+            what: "a log in the folder".into(),
+        })?;
+        if look == LOOKS || survey.state.unaccepted().next().is_none() {
+            return Ok(survey);
+        }
+        look += 1;
+    }
+}
+
+type Surveyed = (Vec<Arc<Segment>>, LogState, Scanner);
+
+fn survey_segments(
+    disk: &dyn Disk,
+    folder: &Path,
+    positions: &[Position],
+    head: Option<Option<Head>>,
+) -> Result<Option<Surveyed>, Error> {
+    let mut found: Option<Surveyed> = None;
+    let fallback_id = head.flatten().map(|head| head.log_id);
+    for position in positions {
+        let name = segment::file_name(*position);
+        let scan_error = |error| match error {
+            ScanError::Io(error) => Error::io(format!("read log/{name}"), error),
+            ScanError::Unknown(unknown) => newer_version(&name, unknown.offset),
+        };
+        let path = log_folder(folder).join(&name);
+        let read = |error| Error::io(format!("read log/{name}"), error);
+        let file = disk.open(&path, Access::Read).map_err(read)?;
+        let mut header = vec![0; HEADER_BYTES];
+        file.read_at(&mut header, 0).map_err(read)?;
+        let header = match SegmentHeader::decode(&header) {
+            Ok(header) if header.first_position == *position => Some(header),
+            Err(SegmentFault::Unknown) => return Err(newer_version(&name, 0)),
+            _ => None,
+        };
+        let previous_id = found
+            .as_ref()
+            .and_then(|(segments, ..)| segments.last())
+            .map(|last| last.log_id);
+        // A segment of another log counts as one whose header is damaged.
+        let header = header.filter(|header| previous_id.is_none_or(|id| id == header.log_id));
+        let log_id = header
+            .map(|header| header.log_id)
+            .or(previous_id)
+            .or(fallback_id);
+        let Some(log_id) = log_id else {
+            return Err(Error::corrupt(
+                Damage {
+                    place: Some(format!("log/{name}")),
+                    reason: "neither HEAD nor the only segment says which log this is".into(),
+                    ..Damage::default()
+                },
+                "restore the folder from a backup",
+            ));
+        };
+        let (mut segments, mut state, link) = match found.take() {
+            None => {
+                let beginning = Link {
+                    next_position: 1,
+                    epoch: 0,
+                    previous: None,
+                };
+                (Vec::new(), LogState::new(log_id), beginning)
+            }
+            Some((segments, mut state, scanner)) => {
+                let previous = segments
+                    .last()
+                    .map_or(0, |last: &Arc<Segment>| last.first_position);
+                let link = seal(&mut state, previous, scanner, header.as_ref());
+                (segments, state, link)
+            }
+        };
+        let link = enter(&mut state, *position, header.as_ref(), link)?;
+        let ordinal = u32::try_from(segments.len()).expect("fewer than 2^32 segments");
+        let mut scanner = Scanner::new(Arc::clone(&file), log_id, ordinal, FIRST_FRAME, link);
+        scanner
+            .run(&mut |piece| state.accept(*position, piece))
+            .map_err(scan_error)?;
+        segments.push(Arc::new(Segment {
+            first_position: *position,
+            log_id,
+            file,
+        }));
+        found = Some((segments, state, scanner));
+    }
+    Ok(found)
+}
+
+/// Takes in all of a segment that another one follows: its end was durable before the next
+/// one was begun, so whatever does not fit is damage.
+fn seal(
+    state: &mut LogState,
+    segment: Position,
+    mut scanner: Scanner,
+    next: Option<&SegmentHeader>,
+) -> Link {
+    let mut link = scanner.link();
+    let follows = next
+        .map(|next| next.previous)
+        .filter(|previous| previous.first_position == segment);
+    let gap = follows.and_then(|previous| {
+        let is_short = scanner.gap_through(previous.bytes, previous.last_position);
+        let ends_otherwise = link
+            .previous
+            .is_some_and(|digest| digest != previous.digest);
+        if ends_otherwise && is_short.is_none() {
+            tracing::debug!(
+                segment,
+                "the end of the segment is not the one that the next names"
+            );
+        }
+        is_short
+    });
+    for piece in scanner.into_held() {
+        state.accept(segment, piece);
+    }
+    if let Some(gap) = gap {
+        link.previous = None;
+        state.accept(segment, Piece::Gap(gap));
+    }
+    if let Some(previous) = follows {
+        link.next_position = link.next_position.max(previous.last_position + 1);
+    }
+    link
+}
+
+/// The place in the chain at which a segment begins; notes what is missing before it.
+fn enter(
+    state: &mut LogState,
+    position: Position,
+    header: Option<&SegmentHeader>,
+    link: Link,
+) -> Result<Link, Error> {
+    let missing = position.checked_sub(link.next_position);
+    if missing.is_none_or(|missing| missing > MISSING_EVENTS_MAX) {
+        return Err(Error::corrupt(
+            Damage {
+                position: Some(link.next_position),
+                place: Some(format!("log/{}", segment::file_name(position))),
+                reason: "a segment's name does not fit the log".into(),
+                ..Damage::default()
+            },
+            "move the file elsewhere if it belongs to another log",
+        ));
+    }
+    let mut note = |segment: Position, reason: &str, lost: Vec<(Position, Position)>| {
+        state.note_damage(DamagedPlace {
+            file: format!("log/{}", segment::file_name(segment)),
+            offset: 0,
+            reason: reason.to_owned(),
+            lost,
+            known: Vec::new(),
+            place: Place { segment, offset: 0 },
+        });
+    };
+    if position > link.next_position {
+        let lost = run(link.next_position, position);
+        note(link.next_position, "a segment is missing", lost);
+    }
+    match header {
+        None => note(position, "the header of a segment is damaged", Vec::new()),
+        Some(header) => {
+            let previous: Option<Digest> = link.previous.filter(|_| position == link.next_position);
+            if previous.is_some_and(|previous| previous != header.previous.digest) {
+                note(
+                    position,
+                    "a segment does not follow the one before it",
+                    Vec::new(),
+                );
+            }
+        }
+    }
+    Ok(Link {
+        next_position: position,
+        epoch: link.epoch,
+        previous: header.map(SegmentHeader::digest),
+    })
+}
+
+fn newer_version(name: &str, offset: u64) -> Error {
+    Error::Unsupported {
+        what: format!("log/{name} (at byte {offset} it was written by a newer version of Retold)"),
+    }
+}
+
+/// What was done to the end of the log.
+pub(crate) struct Finished {
+    pub(crate) end: End,
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) state: LogState,
+    pub(crate) segments: Vec<Arc<Segment>>,
+    /// The end of the log could not be made durable: nothing behind what is vouched for is
+    /// read, and nothing is appended.
+    pub(crate) unfinished: Option<io::Error>,
+    pub(crate) lost_tail: Option<Damage>,
+}
+
+/// Mends the end of the log: whole frames that nothing vouches for are written again, the
+/// rest is moved aside, and HEAD names the newest segment. `accepts` says that an operator
+/// accepts what is wrong with the log.
+pub(crate) fn finish(
+    disk: &dyn Disk,
+    folder: &Path,
+    survey: Survey,
+    moved_to: &str,
+    accepts: bool,
+) -> Result<Finished, Error> {
+    let Survey {
+        mut segments,
+        mut state,
+        mut last,
+        lost_tail,
+        head_is_stale,
+    } = survey;
+    // As long as something is wrong with the log that nobody has accepted, nothing is moved.
+    let is_whole = lost_tail.is_none() && state.unaccepted().next().is_none();
+    let may_move = accepts || is_whole;
+    let read = |error| Error::io("read the log", error);
+    let newest = segments.pop().expect("a survey has at least one segment");
+    let path = log_folder(folder).join(newest.name());
+    let file = disk
+        .open(&path, Access::Write)
+        .map_err(|error| Error::io("open the log for writing", error))?;
+    let newest = Arc::new(Segment {
+        first_position: newest.first_position,
+        log_id: newest.log_id,
+        file,
+    });
+    segments.push(Arc::clone(&newest));
+    let has_more = last.bytes_from(last.offset()).map_err(read)? > 0;
+    let scanned_to = last.offset();
+    let mut link = last.base();
+    let epoch = last.link().epoch + 1;
+    let mut offset = last.held_from();
+    let unvouched_from = offset;
+    let mut frames = Vec::new();
+    let mut is_cut = has_more;
+    for piece in last.into_held() {
+        match piece {
+            Piece::Frame(_) => {
+                link = piece.link_behind(link);
+                offset = piece.end();
+                frames.push(piece);
+            }
+            Piece::Gap(_) => {
+                is_cut = true;
+                break;
+            }
+        }
+    }
+    debug_assert!(is_cut || offset == scanned_to);
+    let mended = write_again(&newest, unvouched_from, offset).and_then(|()| {
+        if is_cut && may_move {
+            cut(disk, folder, &newest, offset, moved_to)?;
+        }
+        if head_is_stale && may_move {
+            let head = Head {
+                first_position: newest.first_position,
+                log_id: newest.log_id,
+            };
+            head.write(disk, folder)?;
+        }
+        Ok(())
+    });
+    if mended.is_ok() {
+        for frame in frames {
+            state.accept(newest.first_position, frame);
+        }
+    }
+    // A damaged last frame cannot be named by the next one; zeros say so.
+    let previous = link.previous.unwrap_or_default();
+    Ok(Finished {
+        end: End {
+            ordinal: u32::try_from(segments.len() - 1).expect("fewer than 2^32 segments"),
+            offset,
+            previous,
+            next_position: link.next_position,
+            epoch,
+        },
+        segment: newest,
+        state,
+        segments,
+        unfinished: mended.err(),
+        lost_tail,
+    })
+}
+
+/// Writes bytes of the log again as they are, and syncs them: after a crash of the process
+/// only the page cache may have them, and after a failed sync the disk may not.
+fn write_again(segment: &Segment, from: u64, end: u64) -> io::Result<()> {
+    /// Bytes written at once.
+    const STEP_BYTES: u64 = 1024 * 1024;
+    // The zeros up to the next frame need not be there.
+    let end = end.min(segment.file.len()?);
+    let mut at = from;
+    while at < end {
+        let step = STEP_BYTES.min(end - at);
+        let bytes = read_exact(&*segment.file, at, step as usize)?;
+        segment.file.write_at(&bytes, at)?;
+        at += step;
+    }
+    segment.file.sync()
+}
+
+/// Moves everything from `from` to the end of a segment into a file of its own. That file is
+/// durable before the segment is cut off.
+fn cut(
+    disk: &dyn Disk,
+    folder: &Path,
+    segment: &Segment,
+    from: u64,
+    moved_to: &str,
+) -> io::Result<()> {
+    let length = segment.file.len()?;
+    let mut bytes = read_exact(&*segment.file, from, (length - from) as usize)?;
+    let kept = bytes
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |at| at + 1);
+    bytes.truncate(kept);
+    let log_folder = log_folder(folder);
+    let file = disk.open(&log_folder.join(moved_to), Access::Replace)?;
+    file.write_at(&bytes, 0)?;
+    file.sync()?;
+    disk.sync_folder(&log_folder)?;
+    segment.file.set_len(from)?;
+    segment.file.sync()?;
+    tracing::warn!(
+        file = format!("log/{moved_to}"),
+        bytes = bytes.len(),
+        "moved an unfinished write at the end of the log aside; it may concern at most one \
+         group of appends that was about to be acknowledged when the log was last open",
+    );
+    Ok(())
+}
+
+/// Whether something derived from this log, or from another one, is ahead of it.
+pub(crate) fn check_evidence(
+    state: &LogState,
+    head: Position,
+    evidence: &[Checkpoint],
+    event_id_at: impl Fn(Position) -> Option<retold_core::EventId>,
+) -> Option<Damage> {
+    for checkpoint in evidence {
+        let is_ignored = state.ignored.iter().any(|known| {
+            known.log_id == checkpoint.log_id && known.position >= checkpoint.position
+        });
+        if is_ignored || checkpoint.position == 0 {
+            continue;
+        }
+        let reason = match era_end(state, head, checkpoint.log_id) {
+            None => Some(format!(
+                "state was derived from another log ({})",
+                checkpoint.log_id
+            )),
+            Some(end) if checkpoint.position > end => Some(format!(
+                "state was derived from position {}, but the log ends at {end}: its newest part is missing, \
+                 or an older copy was put in its place",
+                checkpoint.position
+            )),
+            Some(_) => {
+                let found = event_id_at(checkpoint.position);
+                let differs = found.is_some_and(|found| found != checkpoint.event_id);
+                differs.then(|| "state was derived from another history of this log".to_owned())
+            }
+        };
+        if let Some(reason) = reason {
+            return Some(Damage {
+                position: Some(checkpoint.position),
+                reason,
+                ..Damage::default()
+            });
+        }
+    }
+    None
+}
+
+/// The last position that belongs to a log id; none where the log never had it.
+fn era_end(state: &LogState, head: Position, log_id: LogId) -> Option<Position> {
+    let at = state.eras.iter().position(|era| era.log_id == log_id)?;
+    match state.eras.get(at + 1) {
+        Some(next) => Some(next.from - 1),
+        None => Some(head),
+    }
+}
+
+/// The error that refuses appends because of a lost tail.
+pub(crate) fn lost_tail_error(damage: Damage) -> Error {
+    Error::corrupt(damage, LOSS_ADVICE)
+}
+
+/// Makes the first segment of a new log.
+pub(crate) fn create(disk: &dyn Disk, folder: &Path, log_id: LogId) -> Result<(), Error> {
+    let header = SegmentHeader {
+        log_id,
+        first_position: 1,
+        previous: Default::default(),
+    };
+    disk.create_folder(&log_folder(folder))
+        .and_then(|()| segment::create(disk, folder, &header))
+        .and_then(|_| {
+            Head {
+                first_position: 1,
+                log_id,
+            }
+            .write(disk, folder)
+        })
+        .map_err(|error| Error::io("make a log", error))
+}

@@ -1,0 +1,47 @@
+//! How a store is opened. Every default has its reason beside it.
+
+use std::sync::Arc;
+
+use retold_core::{Checkpoint, Clock, LogId, SystemClock};
+
+/// A segment's length: small enough to copy and to scan in a second, large enough that a
+/// hundred million events need few files.
+const SEGMENT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Room reserved at once: some thousand small groups, and little to find unused at rest.
+const RESERVE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// How a store is opened.
+#[derive(Clone)]
+pub struct Options {
+    /// A segment that would grow longer than this is followed by another; at most 4 GiB.
+    pub segment_bytes_max: u64,
+    /// Room on the disk is reserved in steps of this.
+    pub reserve_bytes: u64,
+    /// Opens without taking the lock, changes nothing, and follows a writer in another
+    /// process. Shows only what that writer has made durable for certain.
+    pub read_only: bool,
+    /// The newest places that anything kept beside the log was derived from: a log that ends
+    /// before one of them has lost its tail, and refuses appends.
+    pub evidence: Vec<Checkpoint>,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// What the file LOCK says of who holds it.
+    pub holder: String,
+    /// The id of a log that is made; a random one when absent.
+    pub log_id: Option<LogId>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            segment_bytes_max: SEGMENT_BYTES_MAX,
+            reserve_bytes: RESERVE_BYTES,
+            read_only: false,
+            evidence: Vec::new(),
+            clock: Arc::new(SystemClock::default()),
+            holder: format!("process {}\n", std::process::id()),
+            log_id: None,
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Pages of a stream and of the log, from what is visible.
+
+use retold_core::{
+    Direction, Entry, Error, EventId, Filter, LogPage, LogQuery, Position, RecordedEvent,
+    SequenceNumber, StreamHead, StreamId, StreamPage, StreamQuery, limits,
+};
+
+use crate::index::{Index, Term};
+use crate::state::damaged_stream;
+use crate::visible::{Budget, Visible};
+
+/// Records looked at between two looks at the clock.
+const STEP_RECORDS: usize = 256;
+
+impl Visible {
+    /// One event by its id.
+    pub(crate) fn read_event(&self, event_id: EventId) -> Result<Option<RecordedEvent>, Error> {
+        let position = self.index().position_of(event_id);
+        match position {
+            Some(position) => self.event(position).map(Some),
+            None => match self
+                .lost()
+                .values()
+                .find(|lost| lost.event_id == Some(event_id))
+            {
+                Some(lost) => Err(self.unreadable(lost.position)),
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// A page of a stream.
+    pub(crate) fn read_stream(&self, query: &StreamQuery) -> Result<StreamPage, Error> {
+        query.check()?;
+        let (log_head, head, from, mut to) = self.stream_range(query);
+        let mut page = StreamPage {
+            entries: Vec::new(),
+            next: None,
+            complete_through: log_head.min(query.through_position),
+            head,
+        };
+        if query.direction == Direction::Backward {
+            page.complete_through = log_head;
+        }
+        let mut budget = Budget::new(self.clock());
+        let mut from = from;
+        let mut examined = query.after_position;
+        while from <= to {
+            // A page that is half full needs half the steps; matching events may be rare.
+            let wanted = (query.limit - page.entries.len()).clamp(1, STEP_RECORDS) as u64;
+            let (first, last) = match query.direction {
+                Direction::Forward => (from, to.min(from + wanted - 1)),
+                Direction::Backward => (from.max(to.saturating_sub(wanted - 1)), to),
+            };
+            let mut sequences = self.index().stream_positions(&query.stream, first, last);
+            if query.direction == Direction::Backward {
+                sequences.reverse();
+            }
+            for (sequence, entry) in self.stream_entries(&query.stream, &sequences) {
+                let entry = match entry {
+                    Ok(entry) => entry,
+                    Err(_) if !page.entries.is_empty() => {
+                        // What was read so far is answered; the next page meets the damage.
+                        return Ok(stopped(page, query, sequence, examined));
+                    }
+                    Err(error) => return Err(error),
+                };
+                budget.look();
+                let is_wanted = match &entry {
+                    Entry::Event(event) => query.admits(event),
+                    Entry::Lost(_) => true,
+                };
+                if is_wanted && !budget.keep(&entry) {
+                    return Ok(stopped(page, query, sequence, examined));
+                }
+                examined = entry.position();
+                page.entries.extend(is_wanted.then_some(entry));
+                let is_last = match query.direction {
+                    Direction::Forward => sequence >= to,
+                    Direction::Backward => sequence <= from,
+                };
+                if !is_last && (page.entries.len() >= query.limit || budget.is_spent()) {
+                    let next = match query.direction {
+                        Direction::Forward => sequence + 1,
+                        Direction::Backward => sequence - 1,
+                    };
+                    return Ok(stopped(page, query, next, examined));
+                }
+            }
+            match query.direction {
+                Direction::Forward => from = last + 1,
+                Direction::Backward => to = first - 1,
+            }
+        }
+        Ok(page)
+    }
+
+    /// The head of the log, the head of the stream, and the sequence numbers to look at.
+    fn stream_range(
+        &self,
+        query: &StreamQuery,
+    ) -> (Position, Option<StreamHead>, SequenceNumber, SequenceNumber) {
+        let index = self.index();
+        let head = index.stream(&query.stream).map(|info| info.head);
+        let mut from = query.from_sequence.max(1);
+        let mut to = query
+            .to_sequence
+            .min(head.map_or(0, |head| head.sequence_number));
+        if query.after_position > 0 {
+            from = from.max(index.sequence_at(&query.stream, query.after_position) + 1);
+        }
+        if query.through_position < Position::MAX {
+            to = to.min(index.sequence_at(&query.stream, query.through_position));
+        }
+        let exists = head.filter(|head| head.sequence_number > 0);
+        (index.head().position, exists, from, to)
+    }
+
+    fn stream_entries<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        sequences: &'a [(SequenceNumber, Option<Position>)],
+    ) -> impl Iterator<Item = (SequenceNumber, Result<Entry, Error>)> + 'a {
+        let positions: Vec<Position> = sequences
+            .iter()
+            .filter_map(|(_, position)| *position)
+            .collect();
+        let mut events = self.events(&positions);
+        sequences.iter().map(move |(sequence, position)| {
+            let Some(position) = position else {
+                return (*sequence, Err(damaged_stream(stream, *sequence)));
+            };
+            let event = events.next().expect("one answer for each position");
+            let entry = match (event, self.lost().get(position)) {
+                (Ok(event), _) => Ok(Entry::Event(event)),
+                (Err(_), Some(lost)) => Ok(Entry::Lost(lost.clone())),
+                (Err(error), None) => Err(of_stream(error, stream)),
+            };
+            (*sequence, entry)
+        })
+    }
+
+    /// A page of the log.
+    pub(crate) fn read_log(&self, query: &LogQuery) -> Result<LogPage, Error> {
+        let head = self.head().position;
+        query.check(head)?;
+        let end = query.through.min(head).max(query.after);
+        let mut budget = Budget::new(self.clock());
+        let mut page = LogPage {
+            entries: Vec::new(),
+            next: None,
+            complete_through: query.after,
+        };
+        while page.complete_through < end {
+            let room = (query.limit - page.entries.len()).clamp(1, STEP_RECORDS);
+            let (positions, complete) =
+                self.candidates(&query.filter, page.complete_through, end, room);
+            let events = self.events(&positions);
+            for (position, event) in positions.into_iter().zip(events) {
+                let entry = match event {
+                    Ok(event) => Some(event)
+                        .filter(|event| query.filter.admits(event))
+                        .map(Entry::Event),
+                    Err(error) => match self.lost().get(&position) {
+                        Some(lost) => Some(Entry::Lost(lost.clone())),
+                        None if position - 1 > query.after => {
+                            // What was read so far is answered; the next page meets the damage.
+                            page.complete_through = position - 1;
+                            page.next = Some(position - 1);
+                            return Ok(page);
+                        }
+                        None => return Err(error),
+                    },
+                };
+                budget.look();
+                if entry.as_ref().is_some_and(|entry| !budget.keep(entry)) {
+                    page.next = Some(page.complete_through);
+                    return Ok(page);
+                }
+                page.entries.extend(entry);
+                page.complete_through = position;
+                let is_full = page.entries.len() >= query.limit || budget.is_spent();
+                if is_full && position < end {
+                    page.next = Some(position);
+                    return Ok(page);
+                }
+            }
+            page.complete_through = complete;
+            if budget.is_spent() && complete < end {
+                page.next = Some(complete);
+                return Ok(page);
+            }
+        }
+        Ok(page)
+    }
+
+    /// The next positions behind `after` whose events may be asked for, at most about `room`,
+    /// and the position through which that is all of them. Lost events are always among them:
+    /// what they were is not known.
+    fn candidates(
+        &self,
+        filter: &Filter,
+        after: Position,
+        end: Position,
+        room: usize,
+    ) -> (Vec<Position>, Position) {
+        let index = self.index();
+        let (mut positions, complete) = match terms(filter) {
+            Some(terms) => indexed(&index, &terms, after, end, room),
+            None => scanned(&index, filter, after, end, room),
+        };
+        let missing = self.missing();
+        let behind = missing.partition_point(|(_, last)| *last <= after);
+        for (first, last) in &missing[behind..] {
+            if *first > complete {
+                break;
+            }
+            positions.extend((*first).max(after + 1)..=(*last).min(complete));
+        }
+        positions.sort_unstable();
+        positions.dedup();
+        (positions, complete)
+    }
+}
+
+/// The terms by which a filter can be looked up; each position has at least one of them.
+fn terms(filter: &Filter) -> Option<Vec<Term<'_>>> {
+    if let Some(correlation_id) = &filter.correlation_id {
+        return Some(vec![Term::Correlation(correlation_id)]);
+    }
+    let tags = filter.tags.iter().map(|tag| Term::Tag(tag));
+    (!filter.tags.is_empty()).then(|| tags.collect())
+}
+
+fn indexed(
+    index: &Index,
+    terms: &[Term<'_>],
+    after: Position,
+    end: Position,
+    room: usize,
+) -> (Vec<Position>, Position) {
+    let mut complete = end;
+    let mut positions = Vec::new();
+    for term in terms {
+        let postings = index.postings(*term, after, room);
+        if postings.len() == room
+            && let Some(last) = postings.last()
+        {
+            complete = complete.min(*last);
+        }
+        positions.extend(postings);
+    }
+    positions.retain(|position| *position <= complete);
+    (positions, complete)
+}
+
+fn scanned(
+    index: &Index,
+    filter: &Filter,
+    after: Position,
+    end: Position,
+    room: usize,
+) -> (Vec<Position>, Position) {
+    /// Blocks that one step rules out at most, so that the clock is looked at.
+    const BLOCKS_MAX: usize = 1_024;
+    let mut positions = Vec::new();
+    let mut at = after;
+    for _ in 0..BLOCKS_MAX {
+        if at >= end || positions.len() >= room {
+            break;
+        }
+        let (may_match, block_end) =
+            index.block(at + 1, filter.from_timestamp, filter.to_timestamp);
+        let step_end = block_end.min(end);
+        if may_match {
+            let room = (room - positions.len()) as Position;
+            let step_end = step_end.min(at + room);
+            positions.extend(at + 1..=step_end);
+            at = step_end;
+        } else {
+            at = step_end;
+        }
+    }
+    (positions, at)
+}
+
+/// A page that ends before the end of the range, behind the event at `examined`.
+fn stopped(
+    mut page: StreamPage,
+    query: &StreamQuery,
+    next: SequenceNumber,
+    examined: Position,
+) -> StreamPage {
+    page.next = Some(next);
+    if query.direction == Direction::Forward {
+        page.complete_through = examined;
+    }
+    page
+}
+
+/// Names the stream in an error about one of its events.
+fn of_stream(error: Error, stream: &StreamId) -> Error {
+    match error {
+        Error::Corrupt { mut damage, advice } => {
+            damage.stream = Some(stream.clone());
+            Error::Corrupt { damage, advice }
+        }
+        other => other,
+    }
+}
+
+const _: () = assert!(STEP_RECORDS as u64 <= limits::READ_RECORDS_MAX);

@@ -1,0 +1,176 @@
+//! What an operator decides about a log that is not whole. Nothing is deleted; the decision
+//! becomes a part of the log.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use retold_core::{Checkpoint, Clock, Error, LogId, Lost, Position, SystemClock};
+
+use crate::disk::{Disk, RealDisk};
+use crate::log::control::{AcceptedDamage, Fork};
+use crate::log::frame::Kind;
+use crate::log::tail::{Draft, Growth, Tail, WriteFailure};
+use crate::opening::{self, Finished};
+use crate::options::Options;
+use crate::state::{DamagedPlace, LogState};
+use crate::visible::Visible;
+
+/// What an operator accepts.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// The newest part of the log is gone for good. The log goes on under a new id, and what
+    /// was derived from the lost part, as these places show, is ignored from now on.
+    AcceptLoss {
+        /// What the operator knows of how it came about.
+        reason: String,
+        /// [`Options::evidence`]: the newest places of all that is kept beside the log.
+        evidence: Vec<Checkpoint>,
+    },
+    /// Damaged places will not be mended. Lost events are delivered as lost from now on, and
+    /// their streams answer `corrupt`.
+    AcceptDamage,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recovered {
+    /// The id that the log has now.
+    pub log_id: LogId,
+    /// The newest position that is left.
+    pub head: Position,
+    /// The damage that was accepted.
+    pub accepted: Vec<DamagedPlace>,
+    /// The events that are lost by it, with what is still known of them. A retry of a lost
+    /// event whose id is not known would be written again.
+    pub lost: Vec<Lost>,
+}
+
+/// Applies a remedy to the log in a folder, which no process may have open.
+///
+/// # Errors
+/// [`Error::Busy`] when the folder is in use; [`Error::NotFound`] where there is no log, or
+/// nothing that the remedy is for.
+pub fn recover(folder: impl AsRef<Path>, remedy: Remedy) -> Result<Recovered, Error> {
+    recover_on(Arc::new(RealDisk), folder, remedy)
+}
+
+/// The same on another disk.
+///
+/// # Errors
+/// See [`recover`].
+pub fn recover_on(
+    disk: Arc<dyn Disk>,
+    folder: impl AsRef<Path>,
+    remedy: Remedy,
+) -> Result<Recovered, Error> {
+    let folder = folder.as_ref();
+    let options = Options::default();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let _lock = opening::lock(&*disk, folder, &options.holder)?;
+    let survey = opening::survey(&*disk, folder)?.ok_or_else(|| Error::NotFound {
+        what: "a log in the folder".into(),
+    })?;
+    let has_lost_tail = survey.lost_tail.is_some();
+    let damaged: Vec<DamagedPlace> = survey.state.unaccepted().cloned().collect();
+    let nothing_to_do = |what: &str| Error::NotFound {
+        what: format!("{what} in the log"),
+    };
+    if matches!(remedy, Remedy::AcceptDamage) && damaged.is_empty() {
+        return Err(nothing_to_do("damage"));
+    }
+    let moved_to = format!("cut-{}.bin", clock.now().as_micros());
+    let finished = opening::finish(&*disk, folder, survey, &moved_to, true)?;
+    let Finished {
+        end,
+        segment,
+        mut state,
+        segments,
+        unfinished,
+        ..
+    } = finished;
+    if let Some(error) = unfinished {
+        return Err(Error::io("make the end of the log durable", error));
+    }
+    let growth = Growth {
+        segment_bytes_max: options.segment_bytes_max,
+        reserve_bytes: options.reserve_bytes,
+    };
+    let head = state.index.head().position;
+    let write_error = |error| Error::io("write the decision", error);
+    let tail = Tail::new(
+        Arc::clone(&disk),
+        folder.to_owned(),
+        growth,
+        Arc::clone(&segment),
+        end,
+    );
+    let mut tail = tail.map_err(write_error)?;
+    let (kind, json, lost) = match remedy {
+        Remedy::AcceptLoss { reason, evidence } => {
+            let ahead = is_ahead(&mut state, &segments, &clock, segment.log_id, &evidence);
+            if !has_lost_tail && !ahead {
+                return Err(nothing_to_do("sign of a lost tail"));
+            }
+            let fork = Fork {
+                log_id: uuid::Uuid::new_v4(),
+                position: head,
+                reason,
+                ignored: evidence.into_iter().map(Into::into).collect(),
+            };
+            let json = serde_json::to_vec(&fork);
+            state.accept_fork(fork);
+            (Kind::Fork, json, Vec::new())
+        }
+        Remedy::AcceptDamage => {
+            let accepted = AcceptedDamage {
+                places: damaged.iter().map(|damage| damage.place).collect(),
+                lost: damaged
+                    .iter()
+                    .flat_map(|damage| state.lost_events(damage))
+                    .collect(),
+            };
+            let json = serde_json::to_vec(&accepted);
+            state.accept_damage(accepted);
+            (Kind::Damage, json, state.lost.values().cloned().collect())
+        }
+    };
+    let json = json.expect("a decision can be written as JSON");
+    let decision = Draft::control(kind, segment.log_id, end.next_position, &json);
+    for draft in [
+        Draft::mark(end.next_position),
+        decision,
+        Draft::mark(end.next_position),
+    ] {
+        tail.write(draft).map_err(|failure| match failure {
+            WriteFailure::Full => Error::Full {
+                event_ids: Vec::new(),
+            },
+            WriteFailure::Failed(error) => write_error(error),
+        })?;
+    }
+    Ok(Recovered {
+        log_id: state.eras.last().map_or(segment.log_id, |era| era.log_id),
+        head,
+        accepted: if kind == Kind::Damage {
+            damaged
+        } else {
+            Vec::new()
+        },
+        lost,
+    })
+}
+
+fn is_ahead(
+    state: &mut LogState,
+    segments: &[Arc<crate::log::segment::Segment>],
+    clock: &Arc<dyn Clock>,
+    log_id: LogId,
+    evidence: &[Checkpoint],
+) -> bool {
+    let visible = Visible::new(log_id, state, segments.to_vec(), Arc::clone(clock));
+    let head = visible.head().position;
+    let event_id_at = |position| visible.event_id_at(position).unwrap_or(None);
+    opening::check_evidence(state, head, evidence, event_id_at).is_some()
+}

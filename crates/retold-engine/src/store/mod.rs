@@ -1,0 +1,411 @@
+//! The store: what callers hold. Looks up what is durable on the caller's side, hands appends
+//! to the writer, and reads off the threads that drive futures.
+
+mod look_up;
+mod restore;
+mod room;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use retold_core::{
+    Append, Appended, Capabilities, Era, Error, EventId, EventStore, LogHead, LogId, LogPage,
+    LogQuery, Position, RecordedEvent, RestoreBatch, StreamHead, StreamId, StreamPage, StreamQuery,
+    StreamsPage, StreamsQuery,
+};
+use tokio::sync::oneshot;
+
+use self::look_up::{Found, look_up};
+use self::restore::restore;
+use self::room::Room;
+use crate::disk::{Disk, Lock, RealDisk};
+use crate::follower::Follower;
+use crate::log::tail::{Draft, Growth, Tail, WriteFailure};
+use crate::opening::{self, Finished};
+use crate::options::Options;
+use crate::visible::Visible;
+use crate::write::group::Answer;
+use crate::write::syncer::Syncer;
+use crate::write::writer::Writer;
+
+/// The embedded event store: one folder, one process that writes.
+pub struct EngineStore {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) visible: Arc<Visible>,
+    history: Vec<Era>,
+    writer: Option<Arc<Writer>>,
+    follower: Option<Arc<Follower>>,
+    /// Why nothing may be appended since the log was opened.
+    refusal: Option<Error>,
+    /// The origin of a restore that is not finished.
+    restoring: tokio::sync::Mutex<Option<LogId>>,
+    room: Room,
+    lock: Mutex<Option<Lock>>,
+}
+
+impl EngineStore {
+    /// Opens the log in a folder, or makes one. Blocks while the log is read.
+    ///
+    /// A log that is damaged, or that has lost its newest part, opens all the same: what can be
+    /// read is read, and appends are refused until [`crate::recover`] was run.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when another process has the folder open; [`Error::Io`]; and
+    /// [`Error::Unsupported`] when a newer version wrote the log.
+    pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<EngineStore, Error> {
+        EngineStore::open_on(Arc::new(RealDisk), folder, options)
+    }
+
+    /// The same on another disk.
+    ///
+    /// # Errors
+    /// See [`EngineStore::open`].
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        folder: impl AsRef<Path>,
+        options: Options,
+    ) -> Result<EngineStore, Error> {
+        let folder = folder.as_ref().to_owned();
+        if options.read_only {
+            return EngineStore::open_read_only(disk, folder, options);
+        }
+        let (store, syncer) = EngineStore::open_unstarted(disk, folder, options)?;
+        if let Some(syncer) = syncer {
+            let thread = std::thread::Builder::new().name("retold-syncer".into());
+            let thread = thread.spawn(move || syncer.run());
+            *store.thread.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(thread.map_err(|error| Error::io("start the thread that writes", error))?);
+        }
+        Ok(store)
+    }
+
+    /// Opens the log without the thread that writes: a test takes its steps by itself.
+    pub(crate) fn open_unstarted(
+        disk: Arc<dyn Disk>,
+        folder: PathBuf,
+        options: Options,
+    ) -> Result<(EngineStore, Option<Syncer>), Error> {
+        let lock = opening::lock(&*disk, &folder, &options.holder)?;
+        let survey = match opening::survey(&*disk, &folder)? {
+            Some(survey) => survey,
+            None => {
+                let log_id = options.log_id.unwrap_or_else(uuid::Uuid::new_v4);
+                opening::create(&*disk, &folder, log_id)?;
+                let survey = opening::survey(&*disk, &folder)?;
+                survey.expect("a log that was just made is there")
+            }
+        };
+        let moved_to = format!("cut-{}.bin", options.clock.now().as_micros());
+        let finished = opening::finish(&*disk, &folder, survey, &moved_to, false)?;
+        let Finished {
+            end,
+            segment,
+            mut state,
+            segments,
+            unfinished,
+            lost_tail,
+        } = finished;
+        let log_id = segment.log_id;
+        let restoring = state.restoring;
+        let history = state.eras.clone();
+        let damaged = state.unaccepted().next().map(|damage| damage.to_error());
+        let visible = Visible::new(log_id, &mut state, segments, Arc::clone(&options.clock));
+        // What cannot be read is damage, and reported as such.
+        let evidence = |position| visible.event_id_at(position).unwrap_or(None);
+        let ahead =
+            opening::check_evidence(&state, visible.head().position, &options.evidence, evidence);
+        let refusal = unfinished
+            .map(|error| {
+                Error::io(
+                    "make the end of the log durable; it is open for reading only",
+                    error,
+                )
+            })
+            .or(lost_tail.or(ahead).map(opening::lost_tail_error))
+            .or(damaged);
+        let visible = Arc::new(visible);
+        let mut writer = None;
+        let mut syncer = None;
+        if let Some(refusal) = &refusal {
+            tracing::error!(%refusal, "the log is open for reading only");
+        } else {
+            let growth = Growth {
+                segment_bytes_max: options.segment_bytes_max.min(u32::MAX.into()),
+                reserve_bytes: options.reserve_bytes.max(1),
+            };
+            let tail = Tail::new(disk, folder, growth, segment, end);
+            let mut tail = tail.map_err(|error| Error::io("open the log for writing", error))?;
+            // No epoch is used twice: the mark that begins this one is durable before anything
+            // else is written. A full disk is no obstacle to reading.
+            match tail.write(Draft::mark(end.next_position)) {
+                Ok(_) | Err(WriteFailure::Full) => {}
+                Err(WriteFailure::Failed(error)) => {
+                    return Err(Error::io("open the log for writing", error));
+                }
+            }
+            visible.extend(tail.take_begun());
+            let head = visible.head();
+            let clock = Arc::clone(&options.clock);
+            let made = Arc::new(Writer::new(log_id, head.position, head.persisted_at, clock));
+            made.queue().is_restoring = restoring.is_some();
+            syncer = Some(Syncer::new(tail, Arc::clone(&made), Arc::clone(&visible)));
+            writer = Some(made);
+        }
+        let store = EngineStore::assemble(
+            visible,
+            history,
+            writer,
+            None,
+            refusal,
+            restoring,
+            Some(lock),
+        );
+        Ok((store, syncer))
+    }
+
+    fn open_read_only(
+        disk: Arc<dyn Disk>,
+        folder: PathBuf,
+        options: Options,
+    ) -> Result<EngineStore, Error> {
+        let (follower, history) = Follower::open(disk, folder, Arc::clone(&options.clock))?;
+        let follower = Arc::new(follower);
+        let thread = Follower::start(Arc::clone(&follower))?;
+        let refusal = Error::Unsupported {
+            what: "append: the store is open for reading only".into(),
+        };
+        let visible = follower.visible();
+        let store = EngineStore::assemble(
+            visible,
+            history,
+            None,
+            Some(follower),
+            Some(refusal),
+            None,
+            None,
+        );
+        *store.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(store)
+    }
+
+    fn assemble(
+        visible: Arc<Visible>,
+        history: Vec<Era>,
+        writer: Option<Arc<Writer>>,
+        follower: Option<Arc<Follower>>,
+        refusal: Option<Error>,
+        restoring: Option<LogId>,
+        lock: Option<Lock>,
+    ) -> EngineStore {
+        EngineStore {
+            shared: Arc::new(Shared {
+                visible,
+                history,
+                writer,
+                follower,
+                refusal,
+                restoring: tokio::sync::Mutex::new(restoring),
+                room: Room::new(),
+                lock: Mutex::new(lock),
+            }),
+            thread: Mutex::new(None),
+        }
+    }
+
+    /// Why the store refuses appends since it was opened; none where it takes them.
+    pub fn refusal(&self) -> Option<&Error> {
+        self.shared.refusal.as_ref()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Tells the thread to finish what was accepted and to end.
+    fn stop(&self) -> Option<JoinHandle<()>> {
+        if let Some(writer) = &self.shared.writer {
+            writer.close();
+        }
+        if let Some(follower) = &self.shared.follower {
+            follower.stop();
+        }
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.take()
+    }
+
+    /// Gives back the folder, once the thread has ended.
+    fn release(&self) {
+        self.shared.visible.close();
+        let mut lock = self
+            .shared
+            .lock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(lock.take());
+    }
+}
+
+impl Drop for EngineStore {
+    fn drop(&mut self) {
+        if let Some(thread) = self.stop() {
+            // A thread that panicked has told so; what it left unanswered is `unknown outcome`.
+            let _ = thread.join();
+        }
+        self.release();
+    }
+}
+
+impl Shared {
+    fn writer(&self, event_ids: impl FnOnce() -> Vec<EventId>) -> Result<&Writer, Error> {
+        match (&self.writer, &self.refusal) {
+            (Some(writer), None) => Ok(writer),
+            (_, Some(refusal)) => Err(refusal.clone()),
+            (None, None) => Err(Error::Busy {
+                reason: "the store is closed".into(),
+                event_ids: event_ids(),
+            }),
+        }
+    }
+}
+
+/// Runs a call that reads the disk where it keeps no future waiting.
+async fn off_thread<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return call();
+    }
+    match tokio::task::spawn_blocking(call).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => Err(Error::io(
+                "read: the runtime is shutting down",
+                error.into(),
+            )),
+        },
+    }
+}
+
+async fn settled(
+    answer: oneshot::Receiver<Answer>,
+    event_ids: Vec<EventId>,
+) -> Result<Answer, Error> {
+    match answer.await {
+        Ok(Answer::Refused(error)) => Err(error),
+        Ok(answer) => Ok(answer),
+        Err(_) => Err(Error::UnknownOutcome {
+            reason: "the thread that writes has ended".into(),
+            event_ids,
+        }),
+    }
+}
+
+#[async_trait]
+impl EventStore for EngineStore {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ALL
+    }
+
+    fn history(&self) -> Vec<Era> {
+        self.shared.history.clone()
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, Error> {
+        append.check()?;
+        let shared = &self.shared;
+        let event_ids = append.event_ids();
+        let writer = shared.writer(|| event_ids.clone())?;
+        let bytes = append
+            .events()
+            .iter()
+            .map(retold_core::NewEvent::bytes)
+            .sum();
+        let _room = shared.room.take(bytes, &event_ids).await?;
+        let mut append = append;
+        loop {
+            let looked_up = match look_up(&shared.visible, &append)? {
+                Found::New(looked_up) => looked_up,
+                Found::Repeated(appended) => return Ok(appended),
+            };
+            match settled(writer.append(append, &looked_up), event_ids.clone()).await? {
+                Answer::Appended(appended) => return Ok(appended),
+                Answer::LookAgain(again) => append = again,
+                Answer::Refused(_) | Answer::Decided => unreachable!("an append has other answers"),
+            }
+        }
+    }
+
+    async fn restore(&self, batch: RestoreBatch) -> Result<Position, Error> {
+        batch.check()?;
+        let shared = &self.shared;
+        let writer = shared.writer(Vec::new)?;
+        let mut restoring = shared.restoring.lock().await;
+        restore(&shared.visible, writer, &mut restoring, batch).await
+    }
+
+    async fn read_stream(&self, query: StreamQuery) -> Result<StreamPage, Error> {
+        let visible = Arc::clone(&self.shared.visible);
+        off_thread(move || visible.read_stream(&query)).await
+    }
+
+    async fn read_log(&self, query: LogQuery) -> Result<LogPage, Error> {
+        let visible = Arc::clone(&self.shared.visible);
+        off_thread(move || visible.read_log(&query)).await
+    }
+
+    async fn read_event(&self, event_id: EventId) -> Result<Option<RecordedEvent>, Error> {
+        let visible = Arc::clone(&self.shared.visible);
+        off_thread(move || visible.read_event(event_id)).await
+    }
+
+    async fn stream_head(&self, stream: &StreamId) -> Result<Option<StreamHead>, Error> {
+        let info = self.shared.visible.index().stream(stream);
+        let head = info.map(|info| info.head);
+        Ok(head.filter(|head| head.sequence_number > 0))
+    }
+
+    async fn head(&self) -> Result<LogHead, Error> {
+        Ok(self.shared.visible.head())
+    }
+
+    async fn streams(&self, query: StreamsQuery) -> Result<StreamsPage, Error> {
+        query.check()?;
+        let visible = Arc::clone(&self.shared.visible);
+        off_thread(move || Ok(visible.index().streams(&query))).await
+    }
+
+    async fn wait_past(&self, position: Position) -> Result<Position, Error> {
+        let mut head = self.shared.visible.watch();
+        let reached = head
+            .wait_for(|head| *head > position)
+            .await
+            .map(|head| *head);
+        match reached {
+            Ok(crate::visible::CLOSED) | Err(_) => Err(Error::Busy {
+                reason: "the store is closed".into(),
+                event_ids: Vec::new(),
+            }),
+            Ok(head) => Ok(head),
+        }
+    }
+
+    async fn close(&self) -> Result<(), Error> {
+        if let Some(thread) = self.stop() {
+            off_thread(move || {
+                let _ = thread.join();
+                Ok(())
+            })
+            .await?;
+        }
+        self.release();
+        Ok(())
+    }
+}

@@ -1,0 +1,328 @@
+//! What readers see: the durable part of the log. Nothing gets in here before it is synced.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use retold_core::{
+    Clock, Damage, Entry, Error, EventId, LogHead, LogId, Lost, Position, RecordedEvent, limits,
+};
+use tokio::sync::watch;
+
+use crate::disk::read_exact;
+use crate::index::{Index, IndexEntry, Location};
+use crate::log::record::{self, RecordFault};
+use crate::log::segment::Segment;
+use crate::state::{LogState, RECORD_ADVICE};
+
+/// What the head is told to be once the store is closed.
+pub(crate) const CLOSED: Position = Position::MAX;
+
+/// Bytes between two records that are still read in one go.
+const SKIP_BYTES: u64 = 16 * 1024;
+
+/// Bytes read in one go.
+const READ_BYTES: u64 = 1024 * 1024;
+
+/// The durable part of the log, for reading.
+pub(crate) struct Visible {
+    log_id: LogId,
+    index: RwLock<Index>,
+    segments: RwLock<Vec<Arc<Segment>>>,
+    /// Lost events that an operator has accepted.
+    lost: RwLock<BTreeMap<Position, Lost>>,
+    /// Runs of positions that cannot be read, in order.
+    missing: RwLock<Vec<(Position, Position)>>,
+    head: watch::Sender<Position>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Visible {
+    /// Takes over what the log says, and hands back the state without its index.
+    pub(crate) fn new(
+        log_id: LogId,
+        state: &mut LogState,
+        segments: Vec<Arc<Segment>>,
+        clock: Arc<dyn Clock>,
+    ) -> Visible {
+        let visible = Visible {
+            log_id,
+            index: RwLock::default(),
+            segments: RwLock::new(segments),
+            lost: RwLock::default(),
+            missing: RwLock::default(),
+            head: watch::Sender::new(0),
+            clock,
+        };
+        visible.replace(state);
+        visible
+    }
+
+    /// Takes over the index and what is lost from a state that was read.
+    pub(crate) fn replace(&self, state: &mut LogState) {
+        let mut missing: Vec<_> = state
+            .damage
+            .iter()
+            .flat_map(|damage| damage.lost.clone())
+            .collect();
+        missing.sort_unstable();
+        *write(&self.missing) = missing;
+        write(&self.lost).clone_from(&state.lost);
+        *write(&self.index) = std::mem::take(&mut state.index);
+        let head = self.head().position;
+        self.head.send_replace(head);
+    }
+
+    /// Takes over everything from a state that was read anew.
+    pub(crate) fn replace_all(&self, state: &mut LogState, segments: Vec<Arc<Segment>>) {
+        *write(&self.segments) = segments;
+        self.replace(state);
+    }
+
+    /// Wakes those who wait for the head: it will not move any more.
+    pub(crate) fn close(&self) {
+        self.head.send_replace(CLOSED);
+    }
+
+    pub(crate) fn head(&self) -> LogHead {
+        self.index().head()
+    }
+
+    /// The head, to be waited on.
+    pub(crate) fn watch(&self) -> watch::Receiver<Position> {
+        self.head.subscribe()
+    }
+
+    pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn lost(&self) -> RwLockReadGuard<'_, BTreeMap<Position, Lost>> {
+        self.lost.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn missing(&self) -> RwLockReadGuard<'_, Vec<(Position, Position)>> {
+        self.missing.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// Takes in segments that were begun. They come before the events that lie in them.
+    pub(crate) fn extend(&self, begun: Vec<Arc<Segment>>) {
+        if !begun.is_empty() {
+            write(&self.segments).extend(begun);
+        }
+    }
+
+    /// Shows events that are durable now.
+    pub(crate) fn publish(&self, entries: Vec<IndexEntry>) {
+        let Some(last) = entries.last().map(|entry| entry.position) else {
+            return;
+        };
+        let mut index = write(&self.index);
+        entries.into_iter().for_each(|entry| index.insert(entry));
+        drop(index);
+        self.head.send_replace(last);
+    }
+
+    /// The id of the event at a position; none where it is lost or past the head.
+    pub(crate) fn event_id_at(&self, position: Position) -> Result<Option<EventId>, Error> {
+        if self.index().location(position).is_none() {
+            return Ok(None);
+        }
+        self.event(position)
+            .map(|event| Some(event.metadata.event_id))
+    }
+
+    /// The event at a position.
+    pub(crate) fn event(&self, position: Position) -> Result<RecordedEvent, Error> {
+        let mut events = self.events(&[position]);
+        events
+            .next()
+            .unwrap_or_else(|| Err(self.unreadable(position)))
+    }
+
+    /// The events at some positions, in ascending or descending order. Neighbours in a file
+    /// are read together, when their turn comes.
+    pub(crate) fn events<'a>(
+        &'a self,
+        positions: &[Position],
+    ) -> impl Iterator<Item = Result<RecordedEvent, Error>> + use<'a> {
+        let located: Vec<(Position, Option<Location>)> = {
+            let index = self.index();
+            let locate = |position: &Position| (*position, index.location(*position));
+            positions.iter().map(locate).collect()
+        };
+        let mut run = Run::default();
+        (0..located.len()).map(move |at| {
+            let (position, location) = located[at];
+            let Some(location) = location else {
+                return Err(self.unreadable(position));
+            };
+            if at >= run.end {
+                run = self.read_run(&located[at..], at, location);
+            }
+            self.decode(&run, position, location)
+        })
+    }
+
+    fn read_run(
+        &self,
+        located: &[(Position, Option<Location>)],
+        at: usize,
+        first: Location,
+    ) -> Run {
+        let (count, from, end) = neighbours(located, first);
+        let segment = {
+            let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(&segments[first.segment as usize])
+        };
+        Run {
+            end: at + count,
+            from,
+            bytes: read_exact(&*segment.file, from, (end - from) as usize).map(Bytes::from),
+            segment: segment.name(),
+        }
+    }
+
+    fn decode(
+        &self,
+        run: &Run,
+        position: Position,
+        location: Location,
+    ) -> Result<RecordedEvent, Error> {
+        let corrupt = |reason: &str| {
+            let damage = Damage {
+                position: Some(position),
+                stream: None,
+                place: Some(format!("log/{} at byte {}", run.segment, location.offset)),
+                reason: reason.to_owned(),
+            };
+            Error::corrupt(damage, RECORD_ADVICE)
+        };
+        let bytes = match &run.bytes {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(corrupt("a segment is shorter than it was"));
+            }
+            Err(error) => {
+                let copy = io::Error::new(error.kind(), error.to_string());
+                return Err(Error::io("read the log", copy));
+            }
+        };
+        let skip = (u64::from(location.offset) - run.from) as usize;
+        let record = bytes.slice(skip..skip + location.bytes as usize);
+        let decoded = record::decode(&record, self.log_id, position)
+            .and_then(|view| view.to_event(&record, position).ok_or(RecordFault::Unknown));
+        decoded.map_err(|fault| corrupt(fault.reason()))
+    }
+
+    /// The error for a position without a record.
+    pub(crate) fn unreadable(&self, position: Position) -> Error {
+        let lost = self.lost().get(&position).cloned();
+        let damage = Damage {
+            position: Some(position),
+            stream: lost.as_ref().and_then(|lost| lost.stream.clone()),
+            place: None,
+            reason: match lost {
+                Some(_) => "an event was lost to damage that was accepted".into(),
+                None => "an event is lost to damage".into(),
+            },
+        };
+        Error::corrupt(damage, RECORD_ADVICE)
+    }
+}
+
+/// A stretch of a segment that was read in one go.
+struct Run {
+    /// The place in the list of positions at which the next stretch begins.
+    end: usize,
+    segment: String,
+    from: u64,
+    bytes: io::Result<Bytes>,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Run {
+            end: 0,
+            segment: String::new(),
+            from: 0,
+            bytes: Ok(Bytes::new()),
+        }
+    }
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many of the records lie close enough to the first to be read with it, and the stretch
+/// of the file that they lie in.
+fn neighbours(located: &[(Position, Option<Location>)], first: Location) -> (usize, u64, u64) {
+    let mut from = u64::from(first.offset);
+    let mut end = from + u64::from(first.bytes);
+    let mut run = 1;
+    for (_, location) in &located[1..] {
+        let Some(location) = location else { break };
+        let next_from = u64::from(location.offset);
+        let next_end = next_from + u64::from(location.bytes);
+        let (all_from, all_end) = (from.min(next_from), end.max(next_end));
+        let gap = next_from
+            .saturating_sub(end)
+            .max(from.saturating_sub(next_end));
+        if location.segment != first.segment || gap > SKIP_BYTES || all_end - all_from > READ_BYTES
+        {
+            break;
+        }
+        (from, end) = (all_from, all_end);
+        run += 1;
+    }
+    (run, from, end)
+}
+
+/// What one read may still cost.
+pub(crate) struct Budget<'a> {
+    clock: &'a dyn Clock,
+    until: Duration,
+    records: u64,
+    bytes: usize,
+}
+
+impl Budget<'_> {
+    pub(crate) fn new(clock: &dyn Clock) -> Budget<'_> {
+        Budget {
+            clock,
+            until: clock.monotonic() + Duration::from_millis(limits::READ_TIME_MS_MAX),
+            records: limits::READ_RECORDS_MAX,
+            bytes: limits::PAGE_BYTES_MAX,
+        }
+    }
+
+    /// Counts a record that was looked at.
+    pub(crate) fn look(&mut self) {
+        self.records = self.records.saturating_sub(1);
+    }
+
+    /// Counts an event that goes into the page; false when it does not fit any more. The
+    /// first event always fits.
+    pub(crate) fn keep(&mut self, entry: &Entry) -> bool {
+        let Entry::Event(event) = entry else {
+            return true;
+        };
+        let bytes = event.bytes();
+        let is_first = self.bytes == limits::PAGE_BYTES_MAX;
+        let fits = bytes <= self.bytes || is_first;
+        self.bytes = self.bytes.saturating_sub(bytes);
+        fits
+    }
+
+    /// Whether the page is as long as it may be.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.records == 0 || self.bytes == 0 || self.clock.monotonic() >= self.until
+    }
+}

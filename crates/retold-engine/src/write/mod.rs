@@ -1,0 +1,7 @@
+//! The way of an append: its caller looks up what is durable, encodes it into the open group
+//! under a short lock, and waits; one thread writes and syncs group after group.
+
+pub(crate) mod group;
+pub(crate) mod recent;
+pub(crate) mod syncer;
+pub(crate) mod writer;

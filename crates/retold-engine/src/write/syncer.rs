@@ -1,0 +1,143 @@
+//! The syncer: writes one group after the other, and answers those who wait for it. A step
+//! function that a thread drives in production and a simulator drives from its seed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use retold_core::Position;
+
+use super::group::{Failure, Group};
+use super::writer::{Work, Writer};
+use crate::log::frame::Kind;
+use crate::log::tail::{Tail, WriteFailure};
+use crate::visible::Visible;
+
+/// How long nothing is appended before a mark vouches for the last group.
+pub(crate) const IDLE: Duration = Duration::from_millis(10);
+
+/// Writes groups to the tail of the log.
+pub(crate) struct Syncer {
+    tail: Tail,
+    writer: Arc<Writer>,
+    visible: Arc<Visible>,
+    /// Something was written that nothing vouches for yet.
+    needs_mark: bool,
+}
+
+impl Syncer {
+    pub(crate) fn new(tail: Tail, writer: Arc<Writer>, visible: Arc<Visible>) -> Syncer {
+        Syncer {
+            tail,
+            writer,
+            visible,
+            needs_mark: false,
+        }
+    }
+
+    /// Works until the writer is closed and everything accepted is written.
+    pub(crate) fn run(mut self) {
+        loop {
+            match self.writer.next(IDLE, self.needs_mark) {
+                Work::Write(group) => self.write(group),
+                Work::Idle => self.mark(),
+                Work::Closed => {
+                    self.mark();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Writes the next group, if there is one.
+    #[cfg(test)]
+    pub(crate) fn step(&mut self) -> bool {
+        match self.writer.next(Duration::ZERO, true) {
+            Work::Write(group) => self.write(group),
+            Work::Idle | Work::Closed => return false,
+        }
+        true
+    }
+
+    /// Vouches for everything written so far.
+    pub(crate) fn mark(&mut self) {
+        if self.needs_mark && self.writer.queue().poisoned.is_none() {
+            // Placed by the log itself: callers may have encoded more since.
+            let mark = Group::new(Kind::Mark, self.tail.next_position());
+            self.write(mark);
+            self.needs_mark = false;
+        }
+    }
+
+    fn write(&mut self, mut group: Group) {
+        let durable = self.writer.queue().durable;
+        let poisoned = self.writer.queue().poisoned.clone();
+        if let Some(cause) = poisoned {
+            return fail(group, durable, &Failure::Poisoned(cause));
+        }
+        if group.is_empty() {
+            return group.waiters.into_iter().for_each(|waiter| waiter.settle());
+        }
+        let outcome = self.tail.write(group.take_draft());
+        self.visible.extend(self.tail.take_begun());
+        match outcome {
+            Ok(written) => {
+                let frame = u32::try_from(written.offset).expect("segments are at most 4 GiB");
+                let mut entries = std::mem::take(&mut group.entries);
+                for entry in &mut entries {
+                    entry.location.segment = written.ordinal;
+                    entry.location.offset += frame;
+                }
+                self.visible.publish(entries);
+                let head = self.visible.head();
+                self.writer
+                    .queue()
+                    .advance(head.position, head.persisted_at);
+                self.needs_mark = true;
+                group.waiters.into_iter().for_each(|waiter| waiter.settle());
+            }
+            Err(WriteFailure::Full) => {
+                tracing::warn!("there is no room on the disk; appends are refused until there is");
+                let behind = self.writer.queue().rewind();
+                for group in std::iter::once(group).chain(behind) {
+                    fail(group, durable, &Failure::Full);
+                }
+            }
+            Err(WriteFailure::Failed(error)) => {
+                tracing::error!(%error, "a write to the log failed; nothing is appended any more");
+                let cause = error.to_string();
+                let behind = {
+                    let mut queue = self.writer.queue();
+                    queue.poisoned = Some(cause.clone());
+                    queue.rewind()
+                };
+                let unknown_through = last_position(&group).unwrap_or(durable);
+                fail(group, durable, &Failure::Unknown(cause.clone()));
+                for group in behind {
+                    fail_behind(group, durable, unknown_through, &cause);
+                }
+            }
+        }
+    }
+}
+
+fn last_position(group: &Group) -> Option<Position> {
+    group.entries.last().map(|entry| entry.position)
+}
+
+fn fail(group: Group, durable: Position, failure: &Failure) {
+    for waiter in group.waiters {
+        waiter.fail(durable, failure);
+    }
+}
+
+/// Behind a group whose write failed: an answer that rests on that group is as unknown as the
+/// group; what would have been written was not.
+fn fail_behind(group: Group, durable: Position, unknown_through: Position, cause: &str) {
+    for waiter in group.waiters {
+        let failure = match waiter.rests_on <= unknown_through {
+            true => Failure::Unknown(cause.to_owned()),
+            false => Failure::Poisoned(cause.to_owned()),
+        };
+        waiter.fail(durable, &failure);
+    }
+}

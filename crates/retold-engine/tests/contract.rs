@@ -1,0 +1,59 @@
+//! The engine keeps the contract, on a real disk and with segments so small that every few
+//! appends begin a new one.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use retold_contract::StoreFixture;
+use retold_core::{Clock, EventStore};
+use retold_engine::{EngineStore, Options};
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn open(&self, options: Options) -> Arc<dyn EventStore> {
+        Arc::new(EngineStore::open(self.0.path(), options).unwrap())
+    }
+}
+
+#[async_trait]
+impl StoreFixture for Folder {
+    async fn create() -> Self {
+        Folder(tempfile::tempdir().unwrap())
+    }
+
+    async fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {
+        self.open(Options {
+            clock,
+            ..Options::default()
+        })
+    }
+}
+
+struct SmallSegments(Folder);
+
+#[async_trait]
+impl StoreFixture for SmallSegments {
+    async fn create() -> Self {
+        SmallSegments(Folder::create().await)
+    }
+
+    async fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {
+        self.0.open(Options {
+            clock,
+            segment_bytes_max: 4 * 1024,
+            reserve_bytes: 1024,
+            ..Options::default()
+        })
+    }
+}
+
+mod folder {
+    use super::*;
+    retold_contract::event_store_contract!(Folder);
+}
+
+mod small_segments {
+    use super::*;
+    retold_contract::event_store_contract!(SmallSegments);
+}

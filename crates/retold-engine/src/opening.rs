@@ -321,7 +321,7 @@ pub(crate) fn finish(
     disk: &dyn Disk,
     folder: &Path,
     survey: Survey,
-    moved_to: &str,
+    moved_at: i64,
     accepts: bool,
 ) -> Result<Finished, Error> {
     let Survey {
@@ -370,7 +370,7 @@ pub(crate) fn finish(
     debug_assert!(is_cut || offset == scanned_to);
     let mended = write_again(&newest, unvouched_from, offset).and_then(|()| {
         if is_cut && may_move {
-            cut(disk, folder, &newest, offset, moved_to)?;
+            cut(disk, folder, &newest, offset, moved_at)?;
         }
         if head_is_stale && may_move {
             let head = Head {
@@ -428,7 +428,7 @@ fn cut(
     folder: &Path,
     segment: &Segment,
     from: u64,
-    moved_to: &str,
+    moved_at: i64,
 ) -> io::Result<()> {
     let length = segment.file.len()?;
     let mut bytes = read_exact(&*segment.file, from, (length - from) as usize)?;
@@ -438,7 +438,12 @@ fn cut(
         .map_or(0, |at| at + 1);
     bytes.truncate(kept);
     let log_folder = log_folder(folder);
-    let file = disk.open(&log_folder.join(moved_to), Access::Replace)?;
+    // A clock that stands still must not let one file replace another.
+    let taken = disk.list(&log_folder)?;
+    let names = (1..).map(|nth| format!("cut-{moved_at}-{nth}.bin"));
+    let mut free = names.filter(|name| !taken.contains(name));
+    let moved_to = free.next().expect("there are more numbers than files");
+    let file = disk.open(&log_folder.join(&moved_to), Access::Replace)?;
     file.write_at(&bytes, 0)?;
     file.sync()?;
     disk.sync_folder(&log_folder)?;

@@ -80,8 +80,8 @@ pub fn recover_on(
     if matches!(remedy, Remedy::AcceptDamage) && damaged.is_empty() {
         return Err(nothing_to_do("damage"));
     }
-    let moved_to = format!("cut-{}.bin", clock.now().as_micros());
-    let finished = opening::finish(&*disk, folder, survey, &moved_to, true)?;
+    let moved_at = clock.now().as_micros();
+    let finished = opening::finish(&*disk, folder, survey, moved_at, true)?;
     let Finished {
         end,
         segment,

@@ -14,15 +14,20 @@ pub struct RealDisk;
 
 impl Disk for RealDisk {
     fn create_folder(&self, path: &Path) -> io::Result<()> {
-        if path.is_dir() {
-            return Ok(());
-        }
         // `Path::parent` of a bare name is the empty path, which stands for the working folder.
         let parent = match path.parent() {
             Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
             Some(parent) => parent,
-            None => return Err(io::ErrorKind::NotFound.into()),
+            None => return Ok(()),
         };
+        if path.is_dir() {
+            // Whoever made it may have died before its name was durable. A folder above that
+            // may not be read was made by somebody else, long ago.
+            return match self.sync_folder(parent) {
+                Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
+                _ => Ok(()),
+            };
+        }
         self.create_folder(parent)?;
         match fs::create_dir(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),

@@ -140,7 +140,9 @@ impl Tail {
     /// Begins a segment where the frame does not fit, and reserves room for the frame.
     fn make_room(&mut self, bytes: u64) -> Result<(), WriteFailure> {
         let end = self.offset + bytes.next_multiple_of(frame::ALIGNMENT);
-        let is_full = end > self.growth.segment_bytes_max && self.offset > FIRST_FRAME;
+        // A segment without events goes on growing: the next one would have its name.
+        let has_events = self.next_position > self.segment.first_position;
+        let is_full = end > self.growth.segment_bytes_max && has_events;
         if is_full {
             self.begin_segment()?;
         }

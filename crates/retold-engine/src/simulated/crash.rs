@@ -194,3 +194,19 @@ fn a_new_log_that_was_not_finished_is_made_again() {
         }
     }
 }
+
+/// A segment that held nothing but the mark of an opening was once followed by another one of
+/// the same name, which took its place and did not follow the chain. Found by seed
+/// 5272432603852327400 of the random crashes. A segment without events now goes on growing.
+#[test]
+fn a_segment_without_events_is_not_replaced_by_its_successor() {
+    let disk = SimDisk::default();
+    Engine::open(&disk).unwrap();
+    let mut engine = Engine::open(&disk).unwrap();
+    let large = event("a", &"x".repeat(3_000));
+    engine.append(one(&large)).unwrap();
+    engine.mark();
+    drop(engine);
+    assert!(verified(&disk).is_whole(), "{:?}", verified(&disk));
+    assert_eq!(Engine::open(&disk).unwrap().events().len(), 1);
+}

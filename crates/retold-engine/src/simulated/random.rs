@@ -1,7 +1,8 @@
 //! Random appends, power cuts and failing calls from a seed, against what was acknowledged.
-//! `RETOLD_SEED` replays one seed; `RETOLD_TEST_SECONDS` says how long to go on.
+//! `RETOLD_SEED` replays one seed; `RETOLD_TEST_SECONDS` says how long to go on, or
+//! `RETOLD_ROUNDS` for how many seeds.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use retold_core::{Append, Expected, NewEvent, RecordedEvent};
@@ -113,7 +114,12 @@ fn random_crashes_lose_nothing_acknowledged() {
     let first: u64 = rand_seed();
     let started = Instant::now();
     let mut seed = first;
-    while started.elapsed() < share {
+    let rounds: Option<u64> = number("RETOLD_ROUNDS");
+    let goes_on = |done: u64| match rounds {
+        Some(rounds) => done < rounds,
+        None => started.elapsed() < share,
+    };
+    while goes_on(seed.wrapping_sub(first)) {
         let run =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| round(seed, &mut counts)));
         if let Err(panic) = run {
@@ -122,7 +128,9 @@ fn random_crashes_lose_nothing_acknowledged() {
         }
         seed = seed.wrapping_add(1);
     }
-    eprintln!(
+    // Written to the stream itself, so that a passing test shows it too.
+    let _ = writeln!(
+        io::stderr(),
         "{} seeds from {first}: {} lives, {} appends acknowledged, {} lives with a failing call",
         seed.wrapping_sub(first),
         counts.lives,

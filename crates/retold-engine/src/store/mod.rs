@@ -101,8 +101,8 @@ impl EngineStore {
                 survey.expect("a log that was just made is there")
             }
         };
-        let moved_to = format!("cut-{}.bin", options.clock.now().as_micros());
-        let finished = opening::finish(&*disk, &folder, survey, &moved_to, false)?;
+        let moved_at = options.clock.now().as_micros();
+        let finished = opening::finish(&*disk, &folder, survey, moved_at, false)?;
         let Finished {
             end,
             segment,

@@ -1,1 +1,241 @@
-//! To come.
+//! Event sourcing with state machines: append and transition, and the state of anything as it
+//! was at any moment. The log is the truth; everything else is derived from it.
+//!
+//! # A transition
+//!
+//! A state machine says which transitions an aggregate type has. `Issue` and `Execution` ship
+//! with the crate; your own are [a few lines of TOML](Machine).
+//!
+//! ```
+//! use retold::{Retold, Transition};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), retold::Error> {
+//! // A folder keeps the log: `.open("./data")`. This one is gone with the process.
+//! let retold = Retold::builder().builtin_machines().open("memory:").await?;
+//!
+//! let started = retold
+//!     .transition(
+//!         Transition::new("Issue", "42")
+//!             .from("TODO")
+//!             .to("IN_PROGRESS")
+//!             .event("start_work")
+//!             .actor("user-123")
+//!             .reason("Starting implementation"),
+//!     )
+//!     .await?;
+//! assert_eq!(started.status, "IN_PROGRESS");
+//! assert_eq!(started.event.sequence_number, 1);
+//!
+//! // What the machine does not allow is refused, and says what is possible instead.
+//! let skipped = Transition::new("Issue", "42").from("IN_PROGRESS").to("DEPLOYED").event("deploy");
+//! let Err(retold::Error::IllegalTransition(illegal)) = retold.transition(skipped).await else {
+//!     panic!("nobody deploys what was not merged");
+//! };
+//! assert_eq!(illegal.current_state, "IN_PROGRESS");
+//! assert_eq!(illegal.available_transitions.len(), 3);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The state, now and as it was
+//!
+//! ```
+//! # use retold::{Retold, Transition};
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let retold = Retold::builder().builtin_machines().open("memory:").await?;
+//! # let start = Transition::new("Issue", "42").to("IN_PROGRESS").event("start_work");
+//! # retold.transition(start).await?;
+//! # let block = Transition::new("Issue", "42").from("IN_PROGRESS").to("BLOCKED").event("block");
+//! # retold.transition(block).await?;
+//! // Derived from the events, with the whole history.
+//! let state = retold.reconstruct("Issue", "42").await?;
+//! println!("{:?}", state.status);           // the current status
+//! println!("{}", state.transition_count);   // the number of transitions
+//! println!("{:?}", state.state_history);    // the full history
+//! # assert_eq!(state.status.as_deref(), Some("BLOCKED"));
+//! # assert_eq!((state.transition_count, state.state_history.unwrap().len()), (2, 2));
+//!
+//! // After an event, at a date, when the log had reached a position, or as it was recorded then.
+//! let first = retold.state("Issue", "42").at_sequence(1).await?;
+//! assert_eq!(first.status.as_deref(), Some("IN_PROGRESS"));
+//! let then = retold.state("Issue", "42").at_timestamp("2024-01-01".parse()?).await?;
+//! assert!(!then.exists);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The events
+//!
+//! Anything else that happens is appended plainly. Types without a machine are written this way
+//! altogether.
+//!
+//! ```
+//! use retold::{Expected, NewEvent, Retold, StreamId};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), retold::Error> {
+//! # let retold = Retold::open("memory:").await?;
+//! let issue = StreamId::new("Issue", "42")?;
+//! let comment = NewEvent::new(issue, "issue.commented", &serde_json::json!({"text": "Done?"}))?;
+//! retold.append(comment.clone()).expect(Expected::NoStream).await?;
+//!
+//! // The same event again is answered with the first result.
+//! assert!(!retold.append(comment).await?.is_new);
+//!
+//! for event in retold.events("Issue", "42").all().await? {
+//!     println!("{} {} {:?}", event.event_type, event.payload, event.metadata);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Snapshots
+//!
+//! Made by themselves every 50 events of a type with a machine, and by hand. They shorten a
+//! replay and never change an answer.
+//!
+//! ```
+//! # use retold::{Retold, Transition};
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), retold::Error> {
+//! # let retold = Retold::builder().builtin_machines().open("memory:").await?;
+//! # let start = Transition::new("Issue", "42").to("IN_PROGRESS").event("start_work");
+//! # retold.transition(start).await?;
+//! let snapshots = retold.snapshots("Issue", "42");
+//! snapshots.create().force().await?;
+//! let snapshot = snapshots.latest().await?.expect("one was just made");
+//! assert_eq!(snapshot.sequence_number, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Correlation and causation
+//!
+//! ```
+//! # use retold::{Filter, LogQuery, Retold, Transition};
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), retold::Error> {
+//! # let retold = Retold::builder().builtin_machines().open("memory:").await?;
+//! let correlation_id = "checkout-7";
+//! let start = Transition::new("Issue", "42").from("TODO").to("IN_PROGRESS").event("start_work");
+//! let first = retold.transition(start.correlation_id(correlation_id)).await?;
+//!
+//! let execute = Transition::new("Execution", "e1").from("PENDING").to("RUNNING").event("execute");
+//! retold
+//!     .transition(
+//!         execute
+//!             .correlation_id(correlation_id)
+//!             .causation_id(first.event.metadata.event_id.to_string()),
+//!     )
+//!     .await?;
+//!
+//! let filter = Filter { correlation_id: Some(correlation_id.into()), ..Filter::default() };
+//! let story = retold.log(LogQuery::after(0).filter(filter)).await?;
+//! assert_eq!(story.entries.len(), 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The event bus
+//!
+//! It is read from the log after the commit, so nothing is on it that is not kept.
+//!
+//! ```
+//! use retold::topics;
+//! # use retold::{Retold, Transition};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), retold::Error> {
+//! # let retold = Retold::builder().builtin_machines().open("memory:").await?;
+//! # let (seen, mut changes) = tokio::sync::mpsc::unbounded_channel();
+//! retold
+//!     .bus()
+//!     .subscribe(topics::ISSUE_EVENTS, move |event| {
+//!         # let seen = seen.clone();
+//!         async move {
+//!             if event.event_type == "issue.state.changed" {
+//!                 println!("the state of an issue changed: {}", event.payload);
+//!                 # seen.send(event.payload.to_string()).ok();
+//!             }
+//!             Ok::<_, retold::Error>(())
+//!         }
+//!     })
+//!     .await?;
+//! # let start = Transition::new("Issue", "42").to("IN_PROGRESS").event("start_work");
+//! # retold.transition(start).await?;
+//! # assert_eq!(
+//! #     changes.recv().await.unwrap(),
+//! #     r#"{"issueId":"42","from":"TODO","to":"IN_PROGRESS","reason":null}"#
+//! # );
+//! # retold.close().await
+//! # }
+//! ```
+//!
+//! # And further
+//!
+//! [`Retold::replay`] folds a stream with a [`Reducer`] of your own, [`Retold::machines`] adds
+//! machines to the log, [`Retold::subscribe`] follows the log without missing anything,
+//! [`Retold::log`] and [`Retold::streams`] read across streams, and [`Retold::store`] is the log
+//! itself. Every [`Error`] says whether something was written and what to do next.
+//!
+//! # Features
+//!
+//! - `engine` (default): the embedded log, `Retold::open("./data")`; and the module `engine`.
+//! - `sqlite` (default): snapshots of an embedded log are kept beside it, in `state.db`. Without
+//!   it they are kept in memory and do not survive the process.
+//! - `testing`: given/when/then for machines and reducers, in the module `testing`.
+
+pub mod aggregate;
+mod append;
+mod builder;
+mod bus;
+mod error;
+mod events;
+mod fold;
+mod hot;
+mod machine;
+mod open;
+#[cfg(feature = "engine")]
+pub mod recovery;
+mod retold;
+mod snapshots;
+mod state;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod transition;
+
+pub use append::{AppendCall, IntoEvents};
+pub use builder::RetoldBuilder;
+pub use bus::{Bus, BusEvent, BusMetadata, BusStatistics, BusSubscription, topics};
+pub use error::{BoxError, Error, IllegalTransition};
+pub use events::{Events, Pages};
+pub use fold::{REPLAY_BATCH, Reducer, Replay, ReplayWith, Replayed};
+pub use hot::HOT_STATES_MAX;
+pub use machine::{
+    AvailableTransition, Machine, MachineAdded, MachineError, Machines, Refusal,
+    SNAPSHOT_EVERY_DEFAULT, TransitionRule,
+};
+pub use retold::Retold;
+pub use snapshots::{CreateSnapshot, SnapshotCreated, Snapshots};
+pub use state::{HistoryEntry, MachineReducer, MachineState, State, StateQuery};
+pub use transition::{TRANSITION_ATTEMPTS_MAX, Transition, TransitionCall, Transitioned};
+
+pub use retold_core::{
+    Appended, Batch, Capabilities, Checkpoint, Clock, Damage, Direction, Entry,
+    Error as StoreError, EventId, EventStore, Expected, Filter, Json, JsonError, LogHead, LogId,
+    LogPage, LogQuery, Lost, Metadata, NewEvent, PointInTime, Position, RecordedEvent, ReducerId,
+    SequenceNumber, SideStore, Snapshot, SnapshotPage, StreamConflict, StreamHead, StreamId,
+    StreamPage, StreamQuery, StreamSummary, StreamsPage, StreamsQuery, Subscription, SystemClock,
+    Text, Timestamp, TimestampError, limits,
+};
+
+/// The embedded engine's own calls: checking a folder, and recovering it.
+#[cfg(feature = "engine")]
+pub use retold_engine as engine;
+
+/// The README's first screen, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

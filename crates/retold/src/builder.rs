@@ -1,0 +1,136 @@
+//! Opening a handle with settings other than the defaults.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use retold_core::{Clock, EventStore, SideStore, SystemClock};
+use retold_memory::MemorySideStore;
+
+use crate::bus::Bus;
+use crate::hot::{HOT_STATES_MAX, HotStates};
+use crate::machine::{Machine, Registry};
+use crate::retold::Inner;
+use crate::snapshots::Making;
+use crate::{Error, Retold, open};
+
+/// Opens a [`Retold`]: either [a location](RetoldBuilder::open), or
+/// [the stores given](RetoldBuilder::build).
+///
+/// ```
+/// # async fn example() -> Result<(), retold::Error> {
+/// let retold = retold::Retold::builder()
+///     .builtin_machines()
+///     .open("memory:")
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing is opened until it is told to"]
+pub struct RetoldBuilder {
+    store: Option<Arc<dyn EventStore>>,
+    side_store: Option<Arc<dyn SideStore>>,
+    clock: Arc<dyn Clock>,
+    machines: Vec<Machine>,
+    hot_states_max: usize,
+}
+
+impl Default for RetoldBuilder {
+    fn default() -> Self {
+        RetoldBuilder {
+            store: None,
+            side_store: None,
+            clock: Arc::new(SystemClock::default()),
+            machines: Vec::new(),
+            hot_states_max: HOT_STATES_MAX,
+        }
+    }
+}
+
+impl RetoldBuilder {
+    /// The log to use, which the handle does not close: for [`build`](Self::build).
+    pub fn store(mut self, store: Arc<dyn EventStore>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Where snapshots are kept, in place of what belongs to the location.
+    pub fn side_store(mut self, side_store: Arc<dyn SideStore>) -> Self {
+        self.side_store = Some(side_store);
+        self
+    }
+
+    /// Where the time comes from that events are recorded and snapshots are made at. Ids and
+    /// timestamps of new events come from their constructors.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// A machine that the program brings along. One that the log holds for the same type comes
+    /// before it.
+    pub fn machine(mut self, machine: Machine) -> Self {
+        self.machines.push(machine);
+        self
+    }
+
+    /// The shipped machines, [`Machine::issue`] and [`Machine::execution`].
+    pub fn builtin_machines(self) -> Self {
+        self.machine(Machine::issue()).machine(Machine::execution())
+    }
+
+    /// How many states are kept in memory for the next transition; [`HOT_STATES_MAX`] unless
+    /// told otherwise.
+    pub fn hot_states_max(mut self, states: usize) -> Self {
+        self.hot_states_max = states;
+        self
+    }
+
+    /// Opens the log in a folder, or `"memory:"`.
+    ///
+    /// # Errors
+    /// As [`Retold::open`]; [`Invalid`](retold_core::Error::Invalid) when a store was given too.
+    pub async fn open(mut self, location: impl AsRef<Path>) -> Result<Retold, Error> {
+        if self.store.is_some() {
+            return Err(Error::Store(retold_core::Error::invalid(
+                "location",
+                "must not be given together with a store; call build instead of open",
+            )));
+        }
+        let side_store = self.side_store.take();
+        let opened = open::open(location.as_ref(), self.clock.clone(), side_store).await?;
+        self.finish(opened.store, opened.side_store, true).await
+    }
+
+    /// Opens a handle on the store given. Without a side store snapshots are kept in memory.
+    ///
+    /// # Errors
+    /// [`Invalid`](retold_core::Error::Invalid) when no store was given; [`Error::Machine`] when
+    /// a machine that the log holds is not well formed.
+    pub async fn build(mut self) -> Result<Retold, Error> {
+        let store = self.store.take().ok_or_else(|| {
+            retold_core::Error::invalid("store", "must be given; or call open with a location")
+        })?;
+        let side_store = self.side_store.take();
+        let side_store = side_store.unwrap_or_else(|| Arc::new(MemorySideStore::new()));
+        self.finish(store, side_store, false).await
+    }
+
+    async fn finish(
+        self,
+        store: Arc<dyn EventStore>,
+        side_store: Arc<dyn SideStore>,
+        owns_store: bool,
+    ) -> Result<Retold, Error> {
+        let machines = Registry::load(&*store, self.machines).await?;
+        Ok(Retold::from_inner(Inner {
+            bus: Bus::new(store.clone()),
+            store,
+            side_store,
+            clock: self.clock,
+            machines,
+            hot: HotStates::new(self.hot_states_max),
+            making: Making::default(),
+            owns_store,
+        }))
+    }
+}

@@ -1,0 +1,131 @@
+//! The event bus: handlers that are called for what was committed, by topic. It reads the log,
+//! so nothing is published that is not kept, and a slow handler delays nobody but itself.
+
+mod event;
+mod pattern;
+mod reader;
+mod subscription;
+
+pub use event::{BusEvent, BusMetadata};
+pub use subscription::{BusStatistics, BusSubscription};
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use retold_core::{EventStore, Filter, Subscription};
+
+use crate::Error;
+use pattern::Pattern;
+use reader::Reader;
+use subscription::{Running, Statistics};
+
+/// The topics of the shipped types.
+pub mod topics {
+    /// Everything that happens to issues.
+    pub const ISSUE_EVENTS: &str = "issue.events";
+
+    /// Everything that happens to executions.
+    pub const EXECUTION_EVENTS: &str = "execution.events";
+
+    /// The topic of an aggregate type: its name in kebab case, and `.events`.
+    ///
+    /// ```
+    /// assert_eq!(retold::topics::of("PurchaseOrder"), "purchase-order.events");
+    /// ```
+    pub fn of(aggregate_type: &str) -> String {
+        format!("{}.events", super::event::kebab(aggregate_type))
+    }
+}
+
+/// The subscriptions that run, by the number each was given.
+type Subscriptions = Arc<Mutex<BTreeMap<u64, Running>>>;
+
+/// The event bus of a handle: [`Retold::bus`](crate::Retold::bus).
+///
+/// Every event of the log is on it, except those of Retold's own streams. A transition appears as
+/// `<kebab-case type>.state.changed`, any other event under its own type.
+///
+/// Delivery is in the order of the log, one event at a time for each subscription, from the
+/// moment of subscribing, and only while the process runs: a handler that fails is not called
+/// again with the same event. Who must not miss one follows the log by position with
+/// [`Retold::subscribe`](crate::Retold::subscribe).
+pub struct Bus {
+    store: Arc<dyn EventStore>,
+    subscriptions: Subscriptions,
+    next_id: AtomicU64,
+}
+
+impl Bus {
+    pub(crate) fn new(store: Arc<dyn EventStore>) -> Bus {
+        Bus {
+            store,
+            subscriptions: Arc::default(),
+            next_id: AtomicU64::new(0),
+        }
+    }
+
+    /// Calls `handler` for every event on a topic that is committed from now on.
+    ///
+    /// In the topic, `*` stands for any run of characters: `*.events`, or `*` for everything.
+    /// A handler that answers with an error, or panics, is logged and counted, and called for the
+    /// next event all the same; other handlers do not notice.
+    ///
+    /// The subscription goes on when the value returned is dropped. It ends with
+    /// [`BusSubscription::unsubscribe`], with [`Retold::close`](crate::Retold::close), or with
+    /// the last clone of the handle.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the head of the log cannot be read.
+    pub async fn subscribe<H, F, E>(
+        &self,
+        topic: impl Into<String>,
+        handler: H,
+    ) -> Result<BusSubscription, Error>
+    where
+        H: Fn(BusEvent) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display + Send + 'static,
+    {
+        let head = self.store.head().await?.position;
+        let statistics = Arc::new(Statistics::at(head));
+        let (stop, stopped) = tokio::sync::watch::channel(());
+        let reader = Reader {
+            events: Subscription::new(self.store.clone(), head, Filter::default()),
+            pattern: Pattern::new(topic.into()),
+            statistics: statistics.clone(),
+            stopped,
+        };
+        let task = tokio::spawn(reader.run(handler));
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let running = Running {
+            stop,
+            task,
+            statistics: statistics.clone(),
+        };
+        lock(&self.subscriptions).insert(id, running);
+        let bus = Arc::downgrade(&self.subscriptions);
+        Ok(BusSubscription::new(id, bus, statistics))
+    }
+
+    /// The sum over the subscriptions that run; `position` is that of the slowest.
+    pub fn statistics(&self) -> BusStatistics {
+        let subscriptions = lock(&self.subscriptions);
+        let each = subscriptions.values().map(|s| s.statistics.read());
+        each.reduce(BusStatistics::plus).unwrap_or_default()
+    }
+
+    /// Ends all subscriptions.
+    pub(crate) async fn stop(&self) {
+        let running = std::mem::take(&mut *lock(&self.subscriptions));
+        let stopping: Vec<_> = running.into_values().map(Running::stop).collect();
+        futures::future::join_all(stopping).await;
+    }
+}
+
+fn lock(
+    subscriptions: &Mutex<BTreeMap<u64, Running>>,
+) -> std::sync::MutexGuard<'_, BTreeMap<u64, Running>> {
+    subscriptions.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,139 @@
+//! What a location means: a folder with the embedded engine and its side store, or memory.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use retold_core::{Clock, EventStore, SideStore};
+use retold_memory::{MemorySideStore, MemoryStore};
+
+use crate::Error;
+
+/// The location of a log that is gone with the process.
+const MEMORY: &str = "memory:";
+
+/// The stores that a location holds.
+pub(crate) struct Opened {
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) side_store: Arc<dyn SideStore>,
+}
+
+/// Opens a location; `side_store` takes the place of the location's own.
+pub(crate) async fn open(
+    location: &Path,
+    clock: Arc<dyn Clock>,
+    side_store: Option<Arc<dyn SideStore>>,
+) -> Result<Opened, Error> {
+    if location == Path::new(MEMORY) {
+        return Ok(Opened {
+            store: Arc::new(MemoryStore::with_clock(clock)),
+            side_store: side_store.unwrap_or_else(|| Arc::new(MemorySideStore::new())),
+        });
+    }
+    // A mistyped address must not become a folder of that name.
+    if location.to_str().is_some_and(|text| text.contains("://")) {
+        return Err(Error::Store(retold_core::Error::invalid(
+            "location",
+            "must be a folder or memory:; for another store call build with it",
+        )));
+    }
+    folder(location, clock, side_store).await
+}
+
+#[cfg(not(feature = "engine"))]
+async fn folder(
+    _location: &Path,
+    _clock: Arc<dyn Clock>,
+    _side_store: Option<Arc<dyn SideStore>>,
+) -> Result<Opened, Error> {
+    Err(Error::Store(retold_core::Error::Unsupported {
+        what: "a folder, which needs the feature `engine`".into(),
+    }))
+}
+
+#[cfg(feature = "engine")]
+async fn folder(
+    location: &Path,
+    clock: Arc<dyn Clock>,
+    side_store: Option<Arc<dyn SideStore>>,
+) -> Result<Opened, Error> {
+    use retold_engine::{EngineStore, Options};
+
+    let folder = location.to_owned();
+    // A side store that is there already is opened first: what was derived from the log tells
+    // whether the log has lost its tail. A new folder is left for the engine to make.
+    let early = match side_store {
+        Some(given) => Some(given),
+        None => existing_side_store(&folder).await?,
+    };
+    let evidence = match &early {
+        Some(side_store) => side_store.newest_checkpoints().await?,
+        None => Vec::new(),
+    };
+    let options = Options {
+        evidence,
+        clock,
+        ..Options::default()
+    };
+    let store = {
+        let folder = folder.clone();
+        blocking(move || EngineStore::open(folder, options)).await?
+    };
+    let side_store = match early {
+        Some(side_store) => side_store,
+        None => new_side_store(&folder).await?,
+    };
+    Ok(Opened {
+        store: Arc::new(store),
+        side_store,
+    })
+}
+
+/// The side store that belongs to a folder, by its name in it.
+#[cfg(feature = "sqlite")]
+const SIDE_STORE_FILE: &str = "state.db";
+
+#[cfg(feature = "sqlite")]
+pub(crate) async fn existing_side_store(
+    folder: &Path,
+) -> Result<Option<Arc<dyn SideStore>>, Error> {
+    if folder.join(SIDE_STORE_FILE).exists() {
+        return new_side_store(folder).await.map(Some);
+    }
+    Ok(None)
+}
+
+#[cfg(feature = "sqlite")]
+async fn new_side_store(folder: &Path) -> Result<Arc<dyn SideStore>, Error> {
+    let file = folder.join(SIDE_STORE_FILE);
+    let side_store = blocking(move || retold_sqlite::SqliteSideStore::open(file)).await?;
+    Ok(Arc::new(side_store))
+}
+
+#[cfg(all(feature = "engine", not(feature = "sqlite")))]
+pub(crate) async fn existing_side_store(
+    _folder: &Path,
+) -> Result<Option<Arc<dyn SideStore>>, Error> {
+    Ok(None)
+}
+
+#[cfg(all(feature = "engine", not(feature = "sqlite")))]
+async fn new_side_store(_folder: &Path) -> Result<Arc<dyn SideStore>, Error> {
+    Ok(Arc::new(MemorySideStore::new()))
+}
+
+/// Runs what waits for the disk where it keeps no other task waiting.
+#[cfg(feature = "engine")]
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, retold_core::Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => Ok(result?),
+        Err(stopped) => match stopped.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(stopped) => Err(Error::Store(retold_core::Error::io(
+                "open the store",
+                std::io::Error::other(stopped),
+            ))),
+        },
+    }
+}

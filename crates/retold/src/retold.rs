@@ -1,0 +1,299 @@
+//! The handle: what it holds, and the calls that begin everything else.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use retold_core::{
+    Clock, EventId, EventStore, Filter, Json, LogPage, LogQuery, Position, RecordedEvent,
+    ReducerId, SideStore, Snapshot, StreamId, StreamsPage, StreamsQuery, Subscription, Text,
+};
+
+use crate::append::{AppendCall, IntoEvents};
+use crate::bus::Bus;
+use crate::events::Events;
+use crate::fold::{self, Folded, Reducer, Replay, ReplayWith};
+use crate::hot::HotStates;
+use crate::machine::{Machines, Registry};
+use crate::snapshots::{Making, Snapshots};
+use crate::state::StateQuery;
+use crate::transition::{Transition, TransitionCall};
+use crate::{Error, RetoldBuilder};
+
+/// An open log of events, with the machines, the snapshots and the bus around it.
+///
+/// Cheap to clone; all clones are one handle. A call does nothing until it is awaited.
+#[derive(Clone)]
+pub struct Retold {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) side_store: Arc<dyn SideStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) machines: Registry,
+    pub(crate) hot: HotStates,
+    pub(crate) making: Making,
+    pub(crate) bus: Bus,
+    /// Whether the store was opened here and is therefore closed here.
+    pub(crate) owns_store: bool,
+}
+
+impl Inner {
+    /// Keeps a state as a snapshot; none where no event was folded in.
+    pub(crate) async fn save_snapshot(
+        &self,
+        stream: &StreamId,
+        reducer: ReducerId,
+        folded: Folded<Json>,
+        metadata: Json,
+    ) -> Result<Option<Snapshot>, Error> {
+        let (store, side_store) = (&*self.store, &*self.side_store);
+        fold::save(
+            store,
+            side_store,
+            &*self.clock,
+            stream,
+            reducer,
+            folded,
+            metadata,
+        )
+        .await
+    }
+}
+
+impl Retold {
+    /// Opens the log in a folder, which is made if need be, or one in memory with `"memory:"`.
+    ///
+    /// No machines are known but those that the log holds;
+    /// [`builtin_machines`](RetoldBuilder::builtin_machines) of the builder adds the shipped two.
+    ///
+    /// A log that is damaged, or behind what was derived from it, opens all the same: what can be
+    /// read is read, and appends are refused until somebody has looked (`engine::recover`).
+    ///
+    /// # Errors
+    /// [`Busy`](retold_core::Error::Busy) when another process has the folder open;
+    /// [`Error::Machine`] when a machine that the log holds is not well formed; else
+    /// [`Error::Store`].
+    pub async fn open(location: impl AsRef<Path>) -> Result<Retold, Error> {
+        Retold::builder().open(location).await
+    }
+
+    /// Opens a log with settings other than the defaults.
+    pub fn builder() -> RetoldBuilder {
+        RetoldBuilder::default()
+    }
+
+    pub(crate) fn from_inner(inner: Inner) -> Retold {
+        Retold {
+            inner: Arc::new(inner),
+        }
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    /// The store under the handle.
+    ///
+    /// What is appended to it directly is not checked for the names of transitions, and no
+    /// snapshot is made of it; states, reads and the bus see it like anything else.
+    pub fn store(&self) -> &Arc<dyn EventStore> {
+        &self.inner.store
+    }
+
+    /// Appends one event or several, all of them or none. Durable when it returns.
+    ///
+    /// ```
+    /// use retold::{Expected, NewEvent, Retold, StreamId};
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), retold::Error> {
+    /// let retold = Retold::open("memory:").await?;
+    /// let stream = StreamId::new("Order", "7")?;
+    /// let event = NewEvent::new(stream, "order.placed", &serde_json::json!({"total": 12}))?;
+    /// let appended = retold.append(event).expect(Expected::NoStream).await?;
+    /// assert_eq!(appended.events[0].sequence_number, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::TransitionName`] when an event has the name of a transition of its type's
+    /// machine; else [`Error::Store`], whose kinds say what each asks for. Nothing was written,
+    /// but after [`UnknownOutcome`](retold_core::Error::UnknownOutcome).
+    pub fn append(&self, events: impl IntoEvents) -> AppendCall {
+        AppendCall::new(self.clone(), events.into_events())
+    }
+
+    /// Takes a transition, if the machine of its type allows it in the current state.
+    ///
+    /// It is recorded as one event: its type is the transition's first name, its payload
+    /// `{fromState, toState, event, context?, reason?}`, and its metadata have the key
+    /// `$machine` with the [fingerprint](crate::Machine::fingerprint) of the machine that judged
+    /// it (`"trust"` where it was
+    /// [recorded unchecked](AppendCall::trust_transitions)). By that key, which only Retold
+    /// writes, a state knows its transitions: it takes `toState` from them and never judges the
+    /// past by today's machine.
+    ///
+    /// # Errors
+    /// [`Error::IllegalTransition`] says what could be done instead; [`Error::UnknownMachine`];
+    /// an [`IdentityConflict`](retold_core::Error::IdentityConflict) when the event id is known
+    /// with other content. In all of these cases nothing was written.
+    pub fn transition(&self, transition: Transition) -> TransitionCall {
+        TransitionCall::new(self.clone(), transition)
+    }
+
+    /// The state of an aggregate, now or as it was.
+    ///
+    /// # Errors
+    /// [`NotFound`](retold_core::Error::NotFound) for an unknown stream;
+    /// [`Invalid`](retold_core::Error::Invalid) for more than one moment.
+    pub fn state(
+        &self,
+        aggregate_type: impl Into<Text>,
+        aggregate_id: impl Into<Text>,
+    ) -> StateQuery {
+        StateQuery::new(self.clone(), (aggregate_type.into(), aggregate_id.into()))
+    }
+
+    /// The state of an aggregate with its history: [`Retold::state`] with
+    /// [`with_history`](StateQuery::with_history).
+    pub fn reconstruct(
+        &self,
+        aggregate_type: impl Into<Text>,
+        aggregate_id: impl Into<Text>,
+    ) -> StateQuery {
+        self.state(aggregate_type, aggregate_id).with_history()
+    }
+
+    /// The events of one stream.
+    ///
+    /// # Errors
+    /// [`NotFound`](retold_core::Error::NotFound) for an unknown stream.
+    pub fn events(&self, aggregate_type: impl Into<Text>, aggregate_id: impl Into<Text>) -> Events {
+        Events::new(self.clone(), (aggregate_type.into(), aggregate_id.into()))
+    }
+
+    /// Folds a stream with a reducer of your own.
+    ///
+    /// # Errors
+    /// [`NotFound`](retold_core::Error::NotFound) for an unknown stream; [`Error::Reducer`]
+    /// where the reducer fails.
+    pub fn replay<R: Reducer>(
+        &self,
+        aggregate_type: impl Into<Text>,
+        aggregate_id: impl Into<Text>,
+        reducer: R,
+    ) -> Replay<R> {
+        let stream = (aggregate_type.into(), aggregate_id.into());
+        Replay::new(self.clone(), stream, reducer)
+    }
+
+    /// Folds a stream with a closure, where no snapshots are wanted.
+    ///
+    /// ```
+    /// # async fn example(retold: retold::Retold) -> Result<(), retold::Error> {
+    /// let comments = retold
+    ///     .replay_with("Issue", "42", 0, |comments, event| {
+    ///         *comments += u32::from(event.event_type == "issue.commented");
+    ///     })
+    ///     .await?;
+    /// println!("{} comments", comments.state);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`NotFound`](retold_core::Error::NotFound) for an unknown stream.
+    pub fn replay_with<S, F>(
+        &self,
+        aggregate_type: impl Into<Text>,
+        aggregate_id: impl Into<Text>,
+        initial: S,
+        apply: F,
+    ) -> ReplayWith<S, F>
+    where
+        F: FnMut(&mut S, &RecordedEvent),
+    {
+        let stream = (aggregate_type.into(), aggregate_id.into());
+        ReplayWith::new(self.clone(), stream, initial, apply)
+    }
+
+    /// The snapshots of one stream.
+    pub fn snapshots(
+        &self,
+        aggregate_type: impl Into<Text>,
+        aggregate_id: impl Into<Text>,
+    ) -> Snapshots {
+        Snapshots::new(self.clone(), (aggregate_type.into(), aggregate_id.into()))
+    }
+
+    /// A page of the log.
+    ///
+    /// # Errors
+    /// Those of [`EventStore::read_log`].
+    pub async fn log(&self, query: LogQuery) -> Result<LogPage, Error> {
+        Ok(self.inner.store.read_log(query).await?)
+    }
+
+    /// One event by its id; none where there is none.
+    ///
+    /// # Errors
+    /// Those of [`EventStore::read_event`].
+    pub async fn event(&self, event_id: EventId) -> Result<Option<RecordedEvent>, Error> {
+        Ok(self.inner.store.read_event(event_id).await?)
+    }
+
+    /// A page of the streams.
+    ///
+    /// # Errors
+    /// Those of [`EventStore::streams`].
+    pub async fn streams(&self, query: StreamsQuery) -> Result<StreamsPage, Error> {
+        Ok(self.inner.store.streams(query).await?)
+    }
+
+    /// Follows the log from behind a position: history first, then live.
+    pub fn subscribe(&self, after: Position, filter: Filter) -> Subscription {
+        Subscription::new(self.inner.store.clone(), after, filter)
+    }
+
+    /// The machines.
+    pub fn machines(&self) -> Machines<'_> {
+        Machines {
+            store: &*self.inner.store,
+            registry: &self.inner.machines,
+        }
+    }
+
+    /// The event bus.
+    pub fn bus(&self) -> &Bus {
+        &self.inner.bus
+    }
+
+    /// Waits for the snapshots in progress, stops the subscriptions of the bus, and closes the
+    /// log, unless it was given to the builder as a store. For all clones of the handle.
+    ///
+    /// A handle that is dropped instead loses nothing either; but a handler of the bus that holds
+    /// a clone keeps it open.
+    ///
+    /// # Errors
+    /// Those of [`EventStore::close`].
+    pub async fn close(&self) -> Result<(), Error> {
+        self.inner.making.wait_for_all().await;
+        self.inner.bus.stop().await;
+        if self.inner.owns_store {
+            self.inner.store.close().await?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Retold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retold")
+            .field("log_id", &self.inner.store.log_id())
+            .finish_non_exhaustive()
+    }
+}

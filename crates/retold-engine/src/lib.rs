@@ -19,6 +19,7 @@ mod verify;
 mod visible;
 mod write;
 
+pub use opening::holder;
 pub use options::Options;
 pub use recover::{Recovered, Remedy, recover, recover_on};
 pub use state::DamagedPlace;

@@ -51,6 +51,12 @@ pub(crate) fn lock(disk: &dyn Disk, folder: &Path, holder: &str) -> Result<Lock,
     }
 }
 
+/// What the file LOCK in a folder says of who has it open, or had it open last; none where
+/// there is no such file. Whether somebody has it open now, only opening it tells.
+pub fn holder(folder: impl AsRef<Path>) -> Option<String> {
+    std::fs::read_to_string(folder.as_ref().join("LOCK")).ok()
+}
+
 /// Reads the whole log; none where there is no log yet.
 pub(crate) fn survey(disk: &dyn Disk, folder: &Path) -> Result<Option<Survey>, Error> {
     let read = |error| Error::io("read the log", error);

@@ -32,6 +32,7 @@ pub struct RetoldBuilder {
     clock: Arc<dyn Clock>,
     machines: Vec<Machine>,
     hot_states_max: usize,
+    holder: Option<String>,
 }
 
 impl Default for RetoldBuilder {
@@ -42,6 +43,7 @@ impl Default for RetoldBuilder {
             clock: Arc::new(SystemClock::default()),
             machines: Vec::new(),
             hot_states_max: HOT_STATES_MAX,
+            holder: None,
         }
     }
 }
@@ -50,6 +52,13 @@ impl RetoldBuilder {
     /// The log to use, which the handle does not close: for [`build`](Self::build).
     pub fn store(mut self, store: Arc<dyn EventStore>) -> Self {
         self.store = Some(store);
+        self
+    }
+
+    /// What a folder's file LOCK says of who has it open; a server says its URL, so that
+    /// others can reach the folder through it. The process id unless told otherwise.
+    pub fn holder(mut self, holder: impl Into<String>) -> Self {
+        self.holder = Some(holder.into());
         self
     }
 
@@ -97,7 +106,9 @@ impl RetoldBuilder {
             )));
         }
         let side_store = self.side_store.take();
-        let opened = open::open(location.as_ref(), self.clock.clone(), side_store).await?;
+        let holder = self.holder.take();
+        let clock = self.clock.clone();
+        let opened = open::open(location.as_ref(), clock, side_store, holder).await?;
         self.finish(opened.store, opened.side_store, true).await
     }
 

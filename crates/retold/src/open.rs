@@ -22,6 +22,7 @@ pub(crate) async fn open(
     location: &Path,
     clock: Arc<dyn Clock>,
     side_store: Option<Arc<dyn SideStore>>,
+    holder: Option<String>,
 ) -> Result<Opened, Error> {
     if location == Path::new(MEMORY) {
         return Ok(Opened {
@@ -36,7 +37,7 @@ pub(crate) async fn open(
             "must be a folder or memory:; for another store call build with it",
         )));
     }
-    folder(location, clock, side_store).await
+    folder(location, clock, side_store, holder).await
 }
 
 #[cfg(not(feature = "engine"))]
@@ -44,6 +45,7 @@ async fn folder(
     _location: &Path,
     _clock: Arc<dyn Clock>,
     _side_store: Option<Arc<dyn SideStore>>,
+    _holder: Option<String>,
 ) -> Result<Opened, Error> {
     Err(Error::Store(retold_core::Error::Unsupported {
         what: "a folder, which needs the feature `engine`".into(),
@@ -55,6 +57,7 @@ async fn folder(
     location: &Path,
     clock: Arc<dyn Clock>,
     side_store: Option<Arc<dyn SideStore>>,
+    holder: Option<String>,
 ) -> Result<Opened, Error> {
     use retold_engine::{EngineStore, Options};
 
@@ -72,6 +75,7 @@ async fn folder(
     let options = Options {
         evidence,
         clock,
+        holder: holder.unwrap_or_else(|| Options::default().holder),
         ..Options::default()
     };
     let store = {

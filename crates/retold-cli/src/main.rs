@@ -1,0 +1,3 @@
+//! The program `retold`.
+
+fn main() {}

@@ -1,0 +1,10 @@
+//! The HTTP API.
+
+use axum::Router;
+
+use crate::App;
+
+/// The routes of the API.
+pub(crate) fn router() -> Router<App> {
+    Router::new()
+}

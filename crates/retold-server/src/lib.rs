@@ -1,0 +1,7 @@
+//! Retold over HTTP: the API and the console as an axum router, and a server that runs it.
+
+mod api;
+mod app;
+mod console;
+
+pub use app::{App, Options, router};

@@ -1,8 +1,9 @@
-//! How the project sets itself up, tests, tidies and soaks: `cargo xtask <command>`.
+//! How the project sets itself up, tests, tidies, soaks and measures: `cargo xtask <command>`.
 
 mod command;
 mod doctest;
 mod junit;
+mod measure;
 mod resolution;
 mod setup;
 mod soak;
@@ -20,7 +21,7 @@ use crate::workspace::Workspace;
 #[derive(Parser)]
 #[command(
     name = "cargo xtask",
-    about = "Sets up, tests, tidies and soaks Retold"
+    about = "Sets up, tests, tidies, soaks and measures Retold"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -41,6 +42,12 @@ enum Command {
     Tidy,
     /// Runs the randomised tests for long
     Soak(soak::Extent),
+    /// Measures the store beside the limit of the disk; prints tables
+    Measure {
+        /// Passed on to what measures, such as --folder or --events
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -63,5 +70,6 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Test { strict } => test::run(&workspace, strict),
         Command::Tidy => tidy::run(&workspace).map(|()| true),
         Command::Soak(extent) => soak::run(&workspace, &extent).map(|()| true),
+        Command::Measure { arguments } => measure::run(&workspace, &arguments).map(|()| true),
     }
 }

@@ -4,6 +4,7 @@
 //! FORMAT.md draws every byte; ARCHITECTURE.md says why it is built this way.
 
 pub mod disk;
+mod evidence;
 mod follower;
 mod index;
 mod log;

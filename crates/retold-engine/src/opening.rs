@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use retold_core::{Checkpoint, Damage, Error, LogId, Position};
+use retold_core::{Damage, Error, LogId, Position};
 
 use crate::disk::{Access, Disk, Lock, read_exact};
 use crate::log::control::Place;
@@ -16,10 +16,6 @@ use crate::log::segment::{
 };
 use crate::log::tail::End;
 use crate::state::{DamagedPlace, LogState};
-
-/// What to do about a lost tail, for error messages.
-const LOSS_ADVICE: &str = "appends are refused until the missing part is restored from a backup, \
-     or its loss accepted with retold_engine::recover(folder, Remedy::AcceptLoss)";
 
 /// Events that missing segments may have held: a stray file must not claim more memory.
 const MISSING_EVENTS_MAX: u64 = 1 << 28;
@@ -462,61 +458,6 @@ fn cut(
          group of appends that was about to be acknowledged when the log was last open",
     );
     Ok(())
-}
-
-/// Whether something derived from this log, or from another one, is ahead of it.
-pub(crate) fn check_evidence(
-    state: &LogState,
-    head: Position,
-    evidence: &[Checkpoint],
-    event_id_at: impl Fn(Position) -> Option<retold_core::EventId>,
-) -> Option<Damage> {
-    for checkpoint in evidence {
-        let is_ignored = state.ignored.iter().any(|known| {
-            known.log_id == checkpoint.log_id && known.position >= checkpoint.position
-        });
-        if is_ignored || checkpoint.position == 0 {
-            continue;
-        }
-        let reason = match era_end(state, head, checkpoint.log_id) {
-            None => Some(format!(
-                "state was derived from another log ({})",
-                checkpoint.log_id
-            )),
-            Some(end) if checkpoint.position > end => Some(format!(
-                "state was derived from position {}, but the log ends at {end}: its newest part is missing, \
-                 or an older copy was put in its place",
-                checkpoint.position
-            )),
-            Some(_) => {
-                let found = event_id_at(checkpoint.position);
-                let differs = found.is_some_and(|found| found != checkpoint.event_id);
-                differs.then(|| "state was derived from another history of this log".to_owned())
-            }
-        };
-        if let Some(reason) = reason {
-            return Some(Damage {
-                position: Some(checkpoint.position),
-                reason,
-                ..Damage::default()
-            });
-        }
-    }
-    None
-}
-
-/// The last position that belongs to a log id; none where the log never had it.
-fn era_end(state: &LogState, head: Position, log_id: LogId) -> Option<Position> {
-    let at = state.eras.iter().position(|era| era.log_id == log_id)?;
-    match state.eras.get(at + 1) {
-        Some(next) => Some(next.from - 1),
-        None => Some(head),
-    }
-}
-
-/// The error that refuses appends because of a lost tail.
-pub(crate) fn lost_tail_error(damage: Damage) -> Error {
-    Error::corrupt(damage, LOSS_ADVICE)
 }
 
 /// Makes the first segment of a new log.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use retold_core::{Checkpoint, Clock, Error, LogId, Lost, Position, SystemClock};
 
 use crate::disk::{Disk, RealDisk};
+use crate::evidence;
 use crate::log::control::{AcceptedDamage, Fork};
 use crate::log::frame::Kind;
 use crate::log::tail::{Draft, Growth, Tail, WriteFailure};
@@ -172,5 +173,5 @@ fn is_ahead(
     let visible = Visible::new(log_id, state, segments.to_vec(), Arc::clone(clock));
     let head = visible.head().position;
     let event_id_at = |position| visible.event_id_at(position).unwrap_or(None);
-    opening::check_evidence(state, head, evidence, event_id_at).is_some()
+    evidence::check_evidence(state, head, evidence, event_id_at).is_some()
 }

@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use retold_core::{Damage, Era, Error, LogId, Lost, Position, SequenceNumber, StreamId};
 
 use crate::index::Index;
-use crate::log::control::{AcceptedDamage, Fork, KnownPlace, LostEvent, Place, RestoreBegun};
-use crate::log::frame::Kind;
+use crate::log::control::{AcceptedDamage, Control, Fork, KnownPlace, LostEvent, Place};
 use crate::log::scan::{Frame, Gap, Piece};
 use crate::log::segment;
 
@@ -74,28 +73,15 @@ impl LogState {
 
     fn accept_frame(&mut self, frame: Frame) {
         self.frames += 1;
-        match frame.header.kind {
-            Kind::Events => frame
-                .events
-                .into_iter()
-                .for_each(|event| self.index.insert(event)),
-            Kind::Mark => {}
-            Kind::RestoreDone => self.restoring = None,
-            Kind::RestoreBegun => {
-                if let Ok(begun) = serde_json::from_slice::<RestoreBegun>(&frame.control) {
-                    self.restoring = Some(begun.origin);
-                }
-            }
-            Kind::Fork => {
-                if let Ok(fork) = serde_json::from_slice::<Fork>(&frame.control) {
-                    self.accept_fork(fork);
-                }
-            }
-            Kind::Damage => {
-                if let Ok(accepted) = serde_json::from_slice::<AcceptedDamage>(&frame.control) {
-                    self.accept_damage(accepted);
-                }
-            }
+        for event in frame.events {
+            self.index.insert(event);
+        }
+        match frame.control {
+            Control::Silent => {}
+            Control::Fork(fork) => self.accept_fork(fork),
+            Control::Damage(accepted) => self.accept_damage(accepted),
+            Control::RestoreBegun(begun) => self.restoring = Some(begun.origin),
+            Control::RestoreDone => self.restoring = None,
         }
     }
 

@@ -1,6 +1,8 @@
 //! The engine keeps the contract, on a real disk and with segments so small that every few
 //! appends begin a new one.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -1,6 +1,8 @@
 //! Reading a log that another handle writes: nothing uncertain is shown, and what is certain
 //! is shown soon, across the beginnings of segments.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 

@@ -3,6 +3,32 @@
 use retold_core::{Checkpoint, EventId, LogId, Lost, Position, SequenceNumber, StreamId};
 use serde::{Deserialize, Serialize};
 
+use super::frame::Kind;
+
+/// What a frame says besides holding events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Control {
+    /// Nothing.
+    Silent,
+    Fork(Fork),
+    Damage(AcceptedDamage),
+    RestoreBegun(RestoreBegun),
+    RestoreDone,
+}
+
+impl Control {
+    /// Reads the JSON of a frame whose checksums fit; none where a newer version wrote it.
+    pub(crate) fn parse(kind: Kind, json: &[u8]) -> Option<Control> {
+        match kind {
+            Kind::Events | Kind::Mark => Some(Control::Silent),
+            Kind::Fork => serde_json::from_slice(json).ok().map(Control::Fork),
+            Kind::Damage => serde_json::from_slice(json).ok().map(Control::Damage),
+            Kind::RestoreBegun => serde_json::from_slice(json).ok().map(Control::RestoreBegun),
+            Kind::RestoreDone => Some(Control::RestoreDone),
+        }
+    }
+}
+
 /// The acceptance of a lost tail: from the next position on, the log has another id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -4,7 +4,7 @@
 use retold_core::{LogId, Position};
 use sha2::{Digest as _, Sha256};
 
-use super::record::array;
+use super::coding::array;
 
 /// What every frame begins with. The first byte never occurs in UTF-8, so no payload can pose
 /// as a frame; an all-zero header is never one.

@@ -9,13 +9,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use retold_core::{LogId, Lost, Position};
 
+use super::control::Control;
 use super::frame::{self, Digest, FrameFault, Header, Kind};
-use super::record;
+use super::record::{self, RecordFault};
+use super::window::{WINDOW_BYTES, Window};
 use crate::disk::File;
 use crate::index::{IndexEntry, Location};
-
-/// Bytes read at once: large reads are what a scan is fast by.
-const WINDOW_BYTES: usize = 1024 * 1024;
 
 /// Something that stands in a segment.
 pub(crate) enum Piece {
@@ -31,8 +30,7 @@ pub(crate) struct Frame {
     pub(crate) header: Header,
     pub(crate) digest: Digest,
     pub(crate) events: Vec<IndexEntry>,
-    /// What a frame of another kind says, as JSON.
-    pub(crate) control: Vec<u8>,
+    pub(crate) control: Control,
 }
 
 /// A stretch in which something does not fit.
@@ -280,7 +278,7 @@ impl Scanner {
 
     /// Reads the frame at `offset` as far as its header can be trusted.
     fn frame_at(&mut self, offset: u64) -> io::Result<Result<RawFrame, FrameFault>> {
-        let available = self.window.file.len()?.saturating_sub(offset);
+        let available = self.window.length()?.saturating_sub(offset);
         let start = self.window.bytes(offset, frame::HEADER_BYTES)?;
         let claimed = match Header::claimed_bytes(&start, available) {
             Ok(claimed) => claimed,
@@ -300,14 +298,15 @@ impl Scanner {
             return Err(NotARecord);
         };
         if header.kind != Kind::Events {
-            return Ok(self.read_control(raw, &places));
+            return self.read_control(raw, &places);
         }
         let (mut events, mut lost, mut hints) = (Vec::new(), Vec::new(), Vec::new());
         for (position, (from, length)) in (header.first_position..).zip(places) {
             let record = &raw.bytes[from..from + length];
             match self.read_record(record, position, self.offset + from as u64) {
-                Some(entry) => events.push(entry),
-                None => {
+                Ok(entry) => events.push(entry),
+                Err(RecordFault::Unknown) => return Err(NotARecord),
+                Err(_) => {
                     lost.push((position, position));
                     hints.push(hint(record, position));
                 }
@@ -319,7 +318,7 @@ impl Scanner {
                 header,
                 digest: frame::digest(&raw.bytes),
                 events,
-                control: Vec::new(),
+                control: Control::Silent,
             }));
         }
         Ok(Piece::Gap(Gap {
@@ -332,7 +331,7 @@ impl Scanner {
         }))
     }
 
-    fn read_control(&self, raw: &RawFrame, places: &[(usize, usize)]) -> Piece {
+    fn read_control(&self, raw: &RawFrame, places: &[(usize, usize)]) -> Result<Piece, NotARecord> {
         let header = raw.header;
         let json = match places {
             [] => Ok(&[][..]),
@@ -342,37 +341,45 @@ impl Scanner {
             }
         };
         match json {
-            Ok(json) => Piece::Frame(Frame {
+            Ok(json) => Ok(Piece::Frame(Frame {
                 offset: self.offset,
                 header,
                 digest: frame::digest(&raw.bytes),
                 events: Vec::new(),
-                control: json.to_owned(),
-            }),
-            Err(fault) => Piece::Gap(Gap {
+                control: Control::parse(header.kind, json).ok_or(NotARecord)?,
+            })),
+            Err(RecordFault::Unknown) => Err(NotARecord),
+            Err(fault) => Ok(Piece::Gap(Gap {
                 offset: self.offset,
                 end: self.offset + header.stride(),
                 reason: fault.reason(),
                 salvaged: Vec::new(),
                 lost: Vec::new(),
                 hints: Vec::new(),
-            }),
+            })),
         }
     }
 
-    fn read_record(&self, bytes: &[u8], position: Position, offset: u64) -> Option<IndexEntry> {
-        let view = record::decode(bytes, self.log_id, position).ok()?;
-        Some(IndexEntry {
+    fn read_record(
+        &self,
+        bytes: &[u8],
+        position: Position,
+        offset: u64,
+    ) -> Result<IndexEntry, RecordFault> {
+        let view = record::decode(bytes, self.log_id, position)?;
+        // A checksum that fits vouches for the rest.
+        let unknown = RecordFault::Unknown;
+        Ok(IndexEntry {
             position,
             location: Location {
                 segment: self.ordinal,
-                offset: u32::try_from(offset).ok()?,
-                bytes: u32::try_from(bytes.len()).ok()?,
+                offset: u32::try_from(offset).map_err(|_| unknown)?,
+                bytes: u32::try_from(bytes.len()).map_err(|_| unknown)?,
             },
             event_id: view.event_id,
-            stream: view.stream()?,
+            stream: view.stream().ok_or(unknown)?,
             sequence_number: view.sequence_number,
-            correlation_id: view.correlation_id()?,
+            correlation_id: view.correlation_id().ok_or(unknown)?,
             tags: view.tags().map(retold_core::Text::from).collect(),
             timestamp: view.timestamp,
             persisted_at: view.persisted_at,
@@ -452,7 +459,7 @@ impl Scanner {
             let length = record::length(&start).filter(|length| at + *length as u64 <= end);
             let Some(length) = length else { break };
             let bytes = self.window.bytes(at, length)?;
-            let Some(entry) = self.read_record(&bytes, position, at) else {
+            let Ok(entry) = self.read_record(&bytes, position, at) else {
                 break;
             };
             salvaged.push(entry);
@@ -463,8 +470,7 @@ impl Scanner {
     }
 }
 
-/// The table of a frame whose checksum fits does not fit the frame: only a newer version of
-/// the format can have written it.
+/// The checksums fit, but the content cannot be read: a newer version of the format wrote it.
 struct NotARecord;
 
 struct RawFrame {
@@ -489,48 +495,5 @@ pub(crate) fn run(first: Position, end: Position) -> Vec<(Position, Position)> {
         vec![(first, end - 1)]
     } else {
         Vec::new()
-    }
-}
-
-/// Reads a file in large steps.
-struct Window {
-    file: Arc<dyn File>,
-    from: u64,
-    bytes: Bytes,
-}
-
-impl Window {
-    fn new(file: Arc<dyn File>) -> Window {
-        Window {
-            file,
-            from: 0,
-            bytes: Bytes::new(),
-        }
-    }
-
-    /// Drops what was read, so that what was written since is seen.
-    fn forget(&mut self) {
-        self.bytes = Bytes::new();
-    }
-
-    /// The bytes at `offset`: `length` of them, or fewer at the end of the file.
-    fn bytes(&mut self, offset: u64, length: usize) -> io::Result<Bytes> {
-        let held = offset
-            .checked_sub(self.from)
-            .and_then(|skip| usize::try_from(skip).ok())
-            .filter(|skip| skip + length <= self.bytes.len());
-        let skip = match held {
-            Some(skip) => skip,
-            None => {
-                let mut buffer = vec![0; length.max(WINDOW_BYTES)];
-                let filled = self.file.read_at(&mut buffer, offset)?;
-                buffer.truncate(filled);
-                self.bytes = Bytes::from(buffer);
-                self.from = offset;
-                0
-            }
-        };
-        let end = self.bytes.len().min(skip + length);
-        Ok(self.bytes.slice(skip..end))
     }
 }

@@ -9,8 +9,8 @@ use retold_core::{LogId, Position};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::coding::array;
 use super::frame::Digest;
-use super::record::array;
 use crate::disk::{Access, Disk, File};
 
 /// What every segment begins with; see [`super::frame::MAGIC`] for the first byte.
@@ -161,7 +161,7 @@ impl Head {
 
     /// Reads HEAD: none where there is no such file, an empty result where it is damaged.
     pub(crate) fn read(disk: &dyn Disk, folder: &Path) -> io::Result<Option<Option<Head>>> {
-        /// HEAD has 91 bytes; more is not read.
+        /// HEAD has 80 bytes; more than a few of them are not read.
         const BYTES_MAX: usize = 256;
         let file = match disk.open(&folder.join("HEAD"), Access::Read) {
             Ok(file) => file,

@@ -21,6 +21,7 @@ use self::look_up::{Found, look_up};
 use self::restore::restore;
 use self::room::Room;
 use crate::disk::{Disk, Lock, RealDisk};
+use crate::evidence;
 use crate::follower::Follower;
 use crate::log::tail::{Draft, Growth, Tail, WriteFailure};
 use crate::opening::{self, Finished};
@@ -119,7 +120,7 @@ impl EngineStore {
         // What cannot be read is damage, and reported as such.
         let evidence = |position| visible.event_id_at(position).unwrap_or(None);
         let ahead =
-            opening::check_evidence(&state, visible.head().position, &options.evidence, evidence);
+            evidence::check_evidence(&state, visible.head().position, &options.evidence, evidence);
         let refusal = unfinished
             .map(|error| {
                 Error::io(
@@ -127,7 +128,7 @@ impl EngineStore {
                     error,
                 )
             })
-            .or(lost_tail.or(ahead).map(opening::lost_tail_error))
+            .or(lost_tail.or(ahead).map(evidence::lost_tail_error))
             .or(damaged);
         let visible = Arc::new(visible);
         let mut writer = None;

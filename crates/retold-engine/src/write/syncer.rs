@@ -64,7 +64,6 @@ impl Syncer {
             // Placed by the log itself: callers may have encoded more since.
             let mark = Group::new(Kind::Mark, self.tail.next_position());
             self.write(mark);
-            self.needs_mark = false;
         }
     }
 
@@ -77,6 +76,7 @@ impl Syncer {
         if group.is_empty() {
             return group.waiters.into_iter().for_each(|waiter| waiter.settle());
         }
+        let is_mark = group.waiters.is_empty();
         let outcome = self.tail.write(group.take_draft());
         self.visible.extend(self.tail.take_begun());
         match outcome {
@@ -92,11 +92,14 @@ impl Syncer {
                 self.writer
                     .queue()
                     .advance(head.position, head.persisted_at);
-                self.needs_mark = true;
+                // A mark needs no other one.
+                self.needs_mark = !is_mark;
                 group.waiters.into_iter().for_each(|waiter| waiter.settle());
             }
             Err(WriteFailure::Full) => {
-                tracing::warn!("there is no room on the disk; appends are refused until there is");
+                if !is_mark {
+                    tracing::warn!("there is no room on the disk; nothing was written");
+                }
                 let behind = self.writer.queue().rewind();
                 for group in std::iter::once(group).chain(behind) {
                     fail(group, durable, &Failure::Full);

@@ -169,8 +169,7 @@ impl NewEvent {
         event_type: impl Into<Text>,
         payload: &(impl Serialize + ?Sized),
     ) -> Result<NewEvent, Error> {
-        let payload = Json::from_value(payload)
-            .map_err(|error| Error::invalid("payload", error.to_string()))?;
+        let payload = Json::from_value(payload).map_err(|error| error.of("payload"))?;
         Ok(NewEvent::from_json(stream, event_type, payload))
     }
 

@@ -7,7 +7,7 @@ use serde::de::{self, DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::{Text, limits};
+use crate::{Error, Text, limits};
 
 /// Valid JSON text (RFC 8259) without insignificant white space, nested at most
 /// [`limits::JSON_DEPTH_MAX`] deep. A scalar has depth 0, `[]` has depth 1.
@@ -73,6 +73,20 @@ impl Json {
     /// Reads the value as a `T`.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
         serde_json::from_str(&self.0).map_err(|error| JsonError::Malformed(error.to_string()))
+    }
+}
+
+impl JsonError {
+    /// The error of a store for a field that holds such a text.
+    pub fn of(self, field: &str) -> Error {
+        match self {
+            JsonError::Malformed(reason) => Error::invalid(field, reason),
+            JsonError::TooDeep => Error::TooLarge {
+                field: field.into(),
+                max: limits::JSON_DEPTH_MAX,
+                actual: limits::JSON_DEPTH_MAX + 1,
+            },
+        }
     }
 }
 

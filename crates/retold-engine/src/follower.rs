@@ -5,12 +5,15 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use retold_core::{Clock, Era, Error};
+use retold_core::{Clock, Error, Position};
 
-use crate::disk::Disk;
+use crate::disk::{Access, Disk, read_exact};
+use crate::log::scan::{Link, Piece, Scanner};
+use crate::log::segment::{
+    FIRST_FRAME, HEADER_BYTES, Segment, SegmentHeader, file_name, log_folder, position_of,
+};
 use crate::opening::{self, Survey};
 use crate::visible::Visible;
 
@@ -34,22 +37,20 @@ impl Follower {
         disk: Arc<dyn Disk>,
         folder: PathBuf,
         clock: Arc<dyn Clock>,
-    ) -> Result<(Follower, Vec<Era>), Error> {
+    ) -> Result<Follower, Error> {
         let mut survey = opening::survey_beside_writer(&*disk, &folder)?;
         let log_id = survey.segments.last().map(|segment| segment.log_id);
         let log_id = log_id.expect("a survey has at least one segment");
         let segments = survey.segments.clone();
-        let history = survey.state.eras.clone();
         let visible = Visible::new(log_id, &mut survey.state, segments, clock);
-        let follower = Follower {
+        Ok(Follower {
             disk,
             folder,
             visible: Arc::new(visible),
             survey: Mutex::new(Some(survey)),
             is_stopped: Mutex::new(false),
             stopped: Condvar::new(),
-        };
-        Ok((follower, history))
+        })
     }
 
     pub(crate) fn visible(&self) -> Arc<Visible> {
@@ -57,26 +58,23 @@ impl Follower {
     }
 
     /// Looks for what is new, again and again.
-    pub(crate) fn start(follower: Arc<Follower>) -> Result<JoinHandle<()>, Error> {
-        let thread = std::thread::Builder::new().name("retold-follower".into());
-        let run = move || {
-            loop {
-                if let Err(error) = follower.look() {
-                    tracing::warn!(%error, "could not follow the log; trying again");
-                }
-                let is_stopped = follower
-                    .is_stopped
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                let waited = follower.stopped.wait_timeout(is_stopped, LOOK);
-                if *waited.unwrap_or_else(PoisonError::into_inner).0 {
-                    return;
-                }
+    pub(crate) fn run(&self) {
+        loop {
+            if let Err(error) = self.look() {
+                tracing::warn!(%error, "could not follow the log; trying again");
             }
-        };
-        thread
-            .spawn(run)
-            .map_err(|error| Error::io("start the thread that follows the log", error))
+            let is_stopped = self
+                .is_stopped
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if *is_stopped {
+                return;
+            }
+            let waited = self.stopped.wait_timeout(is_stopped, LOOK);
+            if *waited.unwrap_or_else(PoisonError::into_inner).0 {
+                return;
+            }
+        }
     }
 
     pub(crate) fn stop(&self) {
@@ -94,15 +92,22 @@ impl Follower {
             *kept = self.read_all()?;
             return Ok(());
         };
+        let read = |error| Error::io("read the log", error);
         let segment = survey.segments.last().map(|segment| segment.first_position);
-        let segment = segment.expect("a survey has at least one segment");
+        let next = self.next_segment(segment.expect("a survey has at least one segment"))?;
+        if next.is_none() && survey.last.is_at_end().map_err(read)? {
+            return Ok(());
+        }
         let mut pieces = Vec::new();
         let scanned = survey.last.run(&mut |piece| pieces.push(piece));
-        if scanned.is_err()
-            || pieces.iter().any(|piece| !piece.is_frame_of_events())
-            || self.has_next(segment)?
-        {
-            // A new segment, a decision about the log, or damage: read everything anew.
+        let is_plain = pieces.iter().all(Piece::is_frame_of_events);
+        let goes_on = match next {
+            _ if scanned.is_err() || !is_plain => false,
+            None => true,
+            Some(next) => self.enter(survey, next, &mut pieces).map_err(read)?,
+        };
+        if !goes_on {
+            // A decision about the log, or something that does not fit: read everything anew.
             *kept = None;
             *kept = self.read_all()?;
             return Ok(());
@@ -113,19 +118,51 @@ impl Follower {
         Ok(())
     }
 
-    fn has_next(&self, segment: u64) -> Result<bool, Error> {
-        let names = self
-            .disk
-            .list(&crate::log::segment::log_folder(&self.folder));
-        let names = match names {
-            Ok(names) => names,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
-            Err(error) => return Err(Error::io("read the log's folder", error)),
+    /// Goes on in the segment that follows, if the one before ended as it says; all that was
+    /// held of the one before is certain then.
+    fn enter(
+        &self,
+        survey: &mut Survey,
+        next: Position,
+        pieces: &mut Vec<Piece>,
+    ) -> io::Result<bool> {
+        let path = log_folder(&self.folder).join(file_name(next));
+        let file = self.disk.open(&path, Access::Read)?;
+        let header = SegmentHeader::decode(&read_exact(&*file, 0, HEADER_BYTES)?);
+        let (Ok(header), link) = (header, survey.last.link()) else {
+            return Ok(false);
         };
-        let positions = names
-            .iter()
-            .filter_map(|name| crate::log::segment::position_of(name));
-        Ok(positions.max() != Some(segment))
+        let follows = header.first_position == next
+            && link.next_position == next
+            && survey.last.offset() == header.previous.bytes
+            && link.previous == Some(header.previous.digest);
+        if !follows {
+            return Ok(false);
+        }
+        let segment = Arc::new(Segment {
+            first_position: next,
+            log_id: header.log_id,
+            file: Arc::clone(&file),
+        });
+        let ordinal = u32::try_from(survey.segments.len()).expect("fewer than 2^32 segments");
+        let link = Link {
+            previous: Some(header.digest()),
+            ..link
+        };
+        let scanner = Scanner::new(file, header.log_id, ordinal, FIRST_FRAME, link);
+        let before = std::mem::replace(&mut survey.last, scanner);
+        pieces.extend(before.into_held());
+        self.visible.extend(vec![Arc::clone(&segment)]);
+        survey.segments.push(segment);
+        Ok(pieces.iter().all(Piece::is_frame_of_events))
+    }
+
+    /// The segment that follows one, if there is any yet.
+    fn next_segment(&self, segment: Position) -> Result<Option<Position>, Error> {
+        let names = self.disk.list(&log_folder(&self.folder));
+        let names = names.map_err(|error| Error::io("read the log's folder", error))?;
+        let positions = names.iter().filter_map(|name| position_of(name));
+        Ok(positions.filter(|position| *position > segment).min())
     }
 
     fn read_all(&self) -> Result<Option<Survey>, Error> {

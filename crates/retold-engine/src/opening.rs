@@ -83,7 +83,7 @@ pub(crate) fn survey(disk: &dyn Disk, folder: &Path) -> Result<Option<Survey>, E
         };
     };
     let (segments, state, mut last) = surveyed;
-    let is_unused = last.bytes_from(FIRST_FRAME).map_err(read)? == 0;
+    let is_unused = head.is_none() && last.bytes_from(FIRST_FRAME).map_err(read)? == 0;
     let lost_tail = match head {
         Some(Some(head)) if head.first_position > *newest => Some(format!(
             "HEAD names {}, which is missing",
@@ -148,7 +148,8 @@ fn survey_segments(
         let read = |error| Error::io(format!("read log/{name}"), error);
         let file = disk.open(&path, Access::Read).map_err(read)?;
         let mut header = vec![0; HEADER_BYTES];
-        file.read_at(&mut header, 0).map_err(read)?;
+        // What cannot be read counts as damaged.
+        let _ = file.read_at(&mut header, 0);
         let header = match SegmentHeader::decode(&header) {
             Ok(header) if header.first_position == *position => Some(header),
             Err(SegmentFault::Unknown) => return Err(newer_version(&name, 0)),
@@ -187,7 +188,7 @@ fn survey_segments(
                 let previous = segments
                     .last()
                     .map_or(0, |last: &Arc<Segment>| last.first_position);
-                let link = seal(&mut state, previous, scanner, header.as_ref());
+                let link = seal(&mut state, previous, scanner, header.as_ref()).map_err(read)?;
                 (segments, state, link)
             }
         };
@@ -197,6 +198,20 @@ fn survey_segments(
         scanner
             .run(&mut |piece| state.accept(*position, piece))
             .map_err(scan_error)?;
+        if let Some(offset) = scanner.unreadable() {
+            // Read as zeros, which must not be taken for the end of the log.
+            state.note_damage(DamagedPlace {
+                file: format!("log/{name}"),
+                offset,
+                reason: "a part of a segment cannot be read".to_owned(),
+                lost: Vec::new(),
+                known: Vec::new(),
+                place: Place {
+                    segment: *position,
+                    offset,
+                },
+            });
+        }
         segments.push(Arc::new(Segment {
             first_position: *position,
             log_id,
@@ -214,24 +229,15 @@ fn seal(
     segment: Position,
     mut scanner: Scanner,
     next: Option<&SegmentHeader>,
-) -> Link {
+) -> io::Result<Link> {
     let mut link = scanner.link();
     let follows = next
         .map(|next| next.previous)
         .filter(|previous| previous.first_position == segment);
-    let gap = follows.and_then(|previous| {
-        let is_short = scanner.gap_through(previous.bytes, previous.last_position);
-        let ends_otherwise = link
-            .previous
-            .is_some_and(|digest| digest != previous.digest);
-        if ends_otherwise && is_short.is_none() {
-            tracing::debug!(
-                segment,
-                "the end of the segment is not the one that the next names"
-            );
-        }
-        is_short
-    });
+    let gap = match follows {
+        Some(previous) => scanner.gap_through(previous.bytes, previous.last_position)?,
+        None => None,
+    };
     for piece in scanner.into_held() {
         state.accept(segment, piece);
     }
@@ -242,7 +248,7 @@ fn seal(
     if let Some(previous) = follows {
         link.next_position = link.next_position.max(previous.last_position + 1);
     }
-    link
+    Ok(link)
 }
 
 /// The place in the chain at which a segment begins; notes what is missing before it.
@@ -374,7 +380,7 @@ pub(crate) fn finish(
         if is_cut && may_move {
             cut(disk, folder, &newest, offset, moved_at)?;
         }
-        if head_is_stale && may_move {
+        if head_is_stale && may_move && lost_tail.is_none() {
             let head = Head {
                 first_position: newest.first_position,
                 log_id: newest.log_id,
@@ -468,8 +474,9 @@ pub(crate) fn create(disk: &dyn Disk, folder: &Path, log_id: LogId) -> Result<()
         previous: Default::default(),
     };
     disk.create_folder(&log_folder(folder))
-        .and_then(|()| segment::create(disk, folder, &header))
-        .and_then(|_| {
+        .and_then(|()| segment::prepare(disk, folder, &header)?.publish(disk, folder))
+        .and_then(|_| disk.sync_folder(&log_folder(folder)))
+        .and_then(|()| {
             Head {
                 first_position: 1,
                 log_id,

@@ -16,16 +16,12 @@ impl Visible {
     /// One event by its id.
     pub(crate) fn read_event(&self, event_id: EventId) -> Result<Option<RecordedEvent>, Error> {
         let position = self.index().position_of(event_id);
-        match position {
-            Some(position) => self.event(position).map(Some),
-            None => match self
-                .lost()
-                .values()
-                .find(|lost| lost.event_id == Some(event_id))
-            {
-                Some(lost) => Err(self.unreadable(lost.position)),
-                None => Ok(None),
-            },
+        if let Some(position) = position {
+            return self.event(position).map(Some);
+        }
+        match self.lost_position(&event_id) {
+            Some(position) => Err(self.unreadable(position)),
+            None => Ok(None),
         }
     }
 
@@ -205,18 +201,25 @@ impl Visible {
         room: usize,
     ) -> (Vec<Position>, Position) {
         let index = self.index();
-        let (mut positions, complete) = match terms(filter) {
+        let (mut positions, mut complete) = match terms(filter) {
             Some(terms) => indexed(&index, &terms, after, end, room),
             None => scanned(&index, filter, after, end, room),
         };
         let missing = self.missing();
         let behind = missing.partition_point(|(_, last)| *last <= after);
-        for (first, last) in &missing[behind..] {
-            if *first > complete {
-                break;
-            }
-            positions.extend((*first).max(after + 1)..=(*last).min(complete));
+        let runs = missing[behind..].iter();
+        let all = runs.flat_map(|(first, last)| (*first).max(after + 1)..=*last);
+        let lost: Vec<Position> = all
+            .take_while(|position| *position <= complete)
+            .take(room)
+            .collect();
+        if lost.len() == room
+            && let Some(last) = lost.last()
+        {
+            complete = *last;
+            positions.retain(|position| *position <= complete);
         }
+        positions.extend(lost);
         positions.sort_unstable();
         positions.dedup();
         (positions, complete)

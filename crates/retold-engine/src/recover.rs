@@ -10,6 +10,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::evidence;
 use crate::log::control::{AcceptedDamage, Fork};
 use crate::log::frame::Kind;
+use crate::log::segment::Head;
 use crate::log::tail::{Draft, Growth, Tail, WriteFailure};
 use crate::opening::{self, Finished};
 use crate::options::Options;
@@ -108,7 +109,11 @@ pub fn recover_on(
         end,
     );
     let mut tail = tail.map_err(write_error)?;
-    let (kind, json, lost) = match remedy {
+    let kind = match &remedy {
+        Remedy::AcceptLoss { .. } => Kind::Fork,
+        Remedy::AcceptDamage => Kind::Damage,
+    };
+    let (decisions, lost) = match remedy {
         Remedy::AcceptLoss { reason, evidence } => {
             let ahead = is_ahead(&mut state, &segments, &clock, segment.log_id, &evidence);
             if !has_lost_tail && !ahead {
@@ -122,34 +127,47 @@ pub fn recover_on(
             };
             let json = serde_json::to_vec(&fork);
             state.accept_fork(fork);
-            (Kind::Fork, json, Vec::new())
+            (vec![json], Vec::new())
         }
         Remedy::AcceptDamage => {
-            let accepted = AcceptedDamage {
-                places: damaged.iter().map(|damage| damage.place).collect(),
-                lost: damaged
-                    .iter()
-                    .flat_map(|damage| state.lost_events(damage))
-                    .collect(),
-            };
-            let json = serde_json::to_vec(&accepted);
-            state.accept_damage(accepted);
-            (Kind::Damage, json, state.lost.values().cloned().collect())
+            let parts = accepted_parts(&state, &damaged);
+            let decisions = parts.iter().map(serde_json::to_vec).collect();
+            for part in parts {
+                state.accept_damage(part);
+            }
+            (decisions, state.lost.values().cloned().collect())
         }
     };
-    let json = json.expect("a decision can be written as JSON");
-    let decision = Draft::control(kind, segment.log_id, end.next_position, &json);
-    for draft in [
-        Draft::mark(end.next_position),
-        decision,
-        Draft::mark(end.next_position),
-    ] {
+    let mut drafts = vec![Draft::mark(end.next_position)];
+    for json in decisions {
+        let json = json.expect("a decision can be written as JSON");
+        // Twice: a decision must not be lost with one damaged frame.
+        for _ in 0..2 {
+            drafts.push(Draft::control(
+                kind,
+                segment.log_id,
+                end.next_position,
+                &json,
+            ));
+        }
+    }
+    drafts.push(Draft::mark(end.next_position));
+    for draft in drafts {
         tail.write(draft).map_err(|failure| match failure {
             WriteFailure::Full => Error::Full {
                 event_ids: Vec::new(),
             },
             WriteFailure::Failed(error) => write_error(error),
         })?;
+    }
+    if kind == Kind::Fork {
+        // Only now: HEAD may be the only sign of the loss, and must outlive a crash before
+        // the decision is durable.
+        let head = Head {
+            first_position: segment.first_position,
+            log_id: segment.log_id,
+        };
+        head.write(&*disk, folder).map_err(write_error)?;
     }
     Ok(Recovered {
         log_id: state.eras.last().map_or(segment.log_id, |era| era.log_id),
@@ -161,6 +179,27 @@ pub fn recover_on(
         },
         lost,
     })
+}
+
+/// What is accepted, in parts that each fit a frame.
+fn accepted_parts(state: &LogState, damaged: &[DamagedPlace]) -> Vec<AcceptedDamage> {
+    /// Entries of one part: some hundred bytes each, far from the length of a frame.
+    const ENTRIES_MAX: usize = 10_000;
+    let places: Vec<_> = damaged.iter().map(|damage| damage.place).collect();
+    let lost: Vec<_> = damaged
+        .iter()
+        .flat_map(|damage| state.lost_events(damage))
+        .collect();
+    let places = places.chunks(ENTRIES_MAX).map(|places| AcceptedDamage {
+        places: places.to_vec(),
+        lost: Vec::new(),
+    });
+    let lost = lost.chunks(ENTRIES_MAX).map(|lost| AcceptedDamage {
+        places: Vec::new(),
+        lost: lost.to_vec(),
+    });
+    // Losses first: a place counts as accepted only together with all that it lost.
+    lost.chain(places).collect()
 }
 
 fn is_ahead(

@@ -34,6 +34,13 @@ pub struct DamagedPlace {
     pub(crate) place: Place,
 }
 
+/// A restore, from its first event on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Restore {
+    pub(crate) origin: LogId,
+    pub(crate) is_done: bool,
+}
+
 /// What the log says.
 pub(crate) struct LogState {
     pub(crate) index: Index,
@@ -44,8 +51,8 @@ pub(crate) struct LogState {
     accepted_places: HashSet<(Position, u64)>,
     /// Places of lost tails that an operator has accepted.
     pub(crate) ignored: Vec<KnownPlace>,
-    /// The log that an unfinished restore comes from.
-    pub(crate) restoring: Option<LogId>,
+    /// The restore that the log began with, if it began with one.
+    pub(crate) restore: Option<Restore>,
     pub(crate) frames: u64,
 }
 
@@ -58,7 +65,7 @@ impl LogState {
             lost: BTreeMap::new(),
             accepted_places: HashSet::new(),
             ignored: Vec::new(),
-            restoring: None,
+            restore: None,
             frames: 0,
         }
     }
@@ -80,12 +87,25 @@ impl LogState {
             Control::Silent => {}
             Control::Fork(fork) => self.accept_fork(fork),
             Control::Damage(accepted) => self.accept_damage(accepted),
-            Control::RestoreBegun(begun) => self.restoring = Some(begun.origin),
-            Control::RestoreDone => self.restoring = None,
+            Control::RestoreBegun(begun) => {
+                self.restore = Some(Restore {
+                    origin: begun.origin,
+                    is_done: false,
+                });
+            }
+            Control::RestoreDone => {
+                if let Some(restore) = &mut self.restore {
+                    restore.is_done = true;
+                }
+            }
         }
     }
 
     pub(crate) fn accept_fork(&mut self, fork: Fork) {
+        // Decisions are written twice.
+        if self.eras.iter().any(|era| era.log_id == fork.log_id) {
+            return;
+        }
         self.eras.push(Era {
             log_id: fork.log_id,
             from: fork.position + 1,

@@ -73,12 +73,12 @@ fn describe(survey: Survey) -> Result<Verified, Error> {
     let read = |error| Error::io("read the log", error);
     let mut unfinished_bytes = last.bytes_from(unfinished_from).map_err(read)?;
     // Whole frames that nothing vouches for yet belong to the log all the same.
+    let mut is_whole = true;
     for piece in last.into_held() {
-        match piece {
-            Piece::Frame(_) if unfinished_bytes == 0 || piece.end() <= unfinished_from => {
-                state.accept(newest, piece);
-            }
-            _ => unfinished_bytes += piece.end() - piece.offset(),
+        is_whole &= matches!(piece, Piece::Frame(_));
+        match is_whole {
+            true => state.accept(newest, piece),
+            false => unfinished_bytes += piece.end() - piece.offset(),
         }
     }
     let (accepted, damage) = state

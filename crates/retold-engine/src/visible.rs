@@ -1,13 +1,14 @@
 //! What readers see: the durable part of the log. Nothing gets in here before it is synced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
 use retold_core::{
-    Clock, Damage, Entry, Error, EventId, LogHead, LogId, Lost, Position, RecordedEvent, limits,
+    Clock, Damage, Entry, Era, Error, EventId, LogHead, LogId, Lost, Position, RecordedEvent,
+    limits,
 };
 use tokio::sync::watch;
 
@@ -33,6 +34,9 @@ pub(crate) struct Visible {
     segments: RwLock<Vec<Arc<Segment>>>,
     /// Lost events that an operator has accepted.
     lost: RwLock<BTreeMap<Position, Lost>>,
+    /// The positions of those whose id is known.
+    lost_ids: RwLock<HashMap<EventId, Position>>,
+    eras: RwLock<Vec<Era>>,
     /// Runs of positions that cannot be read, in order.
     missing: RwLock<Vec<(Position, Position)>>,
     head: watch::Sender<Position>,
@@ -52,6 +56,8 @@ impl Visible {
             index: RwLock::default(),
             segments: RwLock::new(segments),
             lost: RwLock::default(),
+            lost_ids: RwLock::default(),
+            eras: RwLock::default(),
             missing: RwLock::default(),
             head: watch::Sender::new(0),
             clock,
@@ -69,7 +75,10 @@ impl Visible {
             .collect();
         missing.sort_unstable();
         *write(&self.missing) = missing;
+        let ids = |(position, lost): (&Position, &Lost)| Some((lost.event_id?, *position));
+        *write(&self.lost_ids) = state.lost.iter().filter_map(ids).collect();
         write(&self.lost).clone_from(&state.lost);
+        write(&self.eras).clone_from(&state.eras);
         *write(&self.index) = std::mem::take(&mut state.index);
         let head = self.head().position;
         self.head.send_replace(head);
@@ -101,6 +110,18 @@ impl Visible {
 
     pub(crate) fn lost(&self) -> RwLockReadGuard<'_, BTreeMap<Position, Lost>> {
         self.lost.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The position of a lost event whose id is still known.
+    pub(crate) fn lost_position(&self, event_id: &EventId) -> Option<Position> {
+        let ids = self.lost_ids.read().unwrap_or_else(PoisonError::into_inner);
+        ids.get(event_id).copied()
+    }
+
+    /// The eras of the log.
+    pub(crate) fn eras(&self) -> Vec<Era> {
+        let eras = self.eras.read().unwrap_or_else(PoisonError::into_inner);
+        eras.clone()
     }
 
     pub(crate) fn missing(&self) -> RwLockReadGuard<'_, Vec<(Position, Position)>> {
@@ -176,16 +197,32 @@ impl Visible {
         at: usize,
         first: Location,
     ) -> Run {
-        let (count, from, end) = neighbours(located, first);
+        let (mut count, mut from, mut end) = neighbours(located, first);
         let segment = {
             let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(&segments[first.segment as usize])
         };
+        let read = |from: u64, end: u64| {
+            read_exact(&*segment.file, from, (end - from) as usize).map(Bytes::from)
+        };
+        let mut bytes = read(from, end);
+        if bytes.is_err() && count > 1 {
+            // One bad sector must not take its neighbours with it.
+            count = 1;
+            from = first.offset.into();
+            end = from + u64::from(first.bytes);
+            bytes = read(from, end);
+        }
+        let wanted = located[..count]
+            .iter()
+            .filter_map(|(_, location)| *location);
+        let wanted: u64 = wanted.map(|location| u64::from(location.bytes)).sum();
         Run {
             end: at + count,
             from,
-            bytes: read_exact(&*segment.file, from, (end - from) as usize).map(Bytes::from),
+            bytes,
             segment: segment.name(),
+            is_sparse: wanted * 2 < end - from,
         }
     }
 
@@ -209,13 +246,14 @@ impl Visible {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(corrupt("a segment is shorter than it was"));
             }
-            Err(error) => {
-                let copy = io::Error::new(error.kind(), error.to_string());
-                return Err(Error::io("read the log", copy));
-            }
+            Err(error) => return Err(corrupt(&format!("a record cannot be read ({error})"))),
         };
         let skip = (u64::from(location.offset) - run.from) as usize;
-        let record = bytes.slice(skip..skip + location.bytes as usize);
+        let mut record = bytes.slice(skip..skip + location.bytes as usize);
+        if run.is_sparse {
+            // Else a small event would keep all of what was read with it.
+            record = Bytes::copy_from_slice(&record);
+        }
         let decoded = record::decode(&record, self.log_id, position)
             .and_then(|view| view.to_event(&record, position).ok_or(RecordFault::Unknown));
         decoded.map_err(|fault| corrupt(fault.reason()))
@@ -244,6 +282,8 @@ struct Run {
     segment: String,
     from: u64,
     bytes: io::Result<Bytes>,
+    /// Less than half of the bytes were asked for.
+    is_sparse: bool,
 }
 
 impl Default for Run {
@@ -253,6 +293,7 @@ impl Default for Run {
             segment: String::new(),
             from: 0,
             bytes: Ok(Bytes::new()),
+            is_sparse: false,
         }
     }
 }

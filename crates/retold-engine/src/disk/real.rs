@@ -81,8 +81,13 @@ impl Disk for RealDisk {
             }
             Err(fs::TryLockError::Error(error)) => return Err(error),
         }
-        file.set_len(0)?;
-        file.write_all(holder.as_bytes())?;
+        // A note for others: on a full disk the lock must do without it.
+        if let Err(error) = file
+            .set_len(0)
+            .and_then(|()| file.write_all(holder.as_bytes()))
+        {
+            tracing::warn!(%error, "could not note in LOCK who holds it");
+        }
         Ok(Ok(Box::new(file)))
     }
 }

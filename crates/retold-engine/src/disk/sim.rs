@@ -50,6 +50,8 @@ struct FileState {
     written: Vec<u8>,
     durable: Vec<u8>,
     pending: Vec<Change>,
+    /// Stretches that cannot be read.
+    bad_sectors: Vec<std::ops::Range<u64>>,
 }
 
 #[derive(Clone)]
@@ -156,6 +158,14 @@ impl SimDisk {
         file.pending.clear();
         file.written.clone_from(&content);
         file.durable = content;
+    }
+
+    /// Lets reads fail that touch a stretch of a file.
+    pub fn fail_reads(&self, path: impl AsRef<Path>, stretch: std::ops::Range<u64>) {
+        let mut world = self.world();
+        if let Some(id) = world.names.get(path.as_ref()).copied() {
+            world.files[id].bad_sectors.push(stretch);
+        }
     }
 
     /// Removes a file, as an operator would: durably.
@@ -346,7 +356,13 @@ impl SimFile {
 impl File for SimFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.with(|world, id| {
-            let content = &world.files[id].written;
+            let file = &world.files[id];
+            let content = &file.written;
+            let end = offset + buffer.len() as u64;
+            let mut bad = file.bad_sectors.iter();
+            if bad.any(|bad| bad.start < end && offset < bad.end) {
+                return Err(io::Error::other("a sector cannot be read"));
+            }
             let from =
                 usize::try_from(offset).map_or(content.len(), |from| from.min(content.len()));
             let bytes = buffer.len().min(content.len() - from);

@@ -15,6 +15,9 @@ use super::{IndexEntry, Location, StreamInfo, Term};
 /// Positions whose timestamps are summed up in one pair of extremes.
 const BLOCK_POSITIONS: u64 = 1_024;
 
+/// Streams that one listing looks at: appends wait that long.
+const STREAMS_EXAMINED_MAX: usize = 100_000;
+
 /// What is kept of the whole log. Holds durable positions only.
 pub(crate) struct Index {
     /// By position; `bytes` is 0 where the event is lost.
@@ -156,12 +159,13 @@ impl Index {
         let Some(stream) = self.streams.get(stream) else {
             return 0;
         };
-        // A missing event counts to those before the next one that is there.
-        let after = stream
-            .positions
-            .iter()
-            .rposition(|at| *at != 0 && *at <= position);
-        after.map_or(0, |at| at as SequenceNumber + 1)
+        let positions = &stream.positions;
+        if stream.hole.is_none() {
+            return positions.partition_point(|at| *at <= position) as SequenceNumber;
+        }
+        // A missing event has no position: it counts to what comes after it.
+        let last = positions.iter().rposition(|at| *at != 0 && *at <= position);
+        last.map_or(0, |at| at as SequenceNumber + 1)
     }
 
     /// The first positions after `after`, at most `limit`, of events that may carry a term.
@@ -200,8 +204,17 @@ impl Index {
     /// Lists streams.
     pub(crate) fn streams(&self, query: &StreamsQuery) -> StreamsPage {
         let first = first_candidate(query);
-        let mut streams = Vec::new();
-        for (stream, kept) in self.streams.range((first, Bound::Unbounded)) {
+        let mut streams: Vec<StreamSummary> = Vec::new();
+        let mut examined: Option<&StreamId> = None;
+        let candidates = self.streams.range((first, Bound::Unbounded));
+        for (number, (stream, kept)) in candidates.enumerate() {
+            if number == STREAMS_EXAMINED_MAX {
+                return StreamsPage {
+                    streams,
+                    next: examined.cloned(),
+                };
+            }
+            examined = Some(stream);
             let is_past = query.aggregate_type.as_ref().is_some_and(|aggregate_type| {
                 let key = (stream.aggregate_type(), &**stream.aggregate_id());
                 let is_behind_prefix =

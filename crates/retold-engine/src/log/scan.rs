@@ -230,40 +230,97 @@ impl Scanner {
 
     /// The gap from where the scan stands to where the segment once ended, as the segment
     /// after it says; none where nothing is missing.
-    pub(crate) fn gap_through(&mut self, end: u64, last_position: Position) -> Option<Gap> {
-        (self.offset < end || self.link.next_position <= last_position).then(|| Gap {
+    pub(crate) fn gap_through(
+        &mut self,
+        end: u64,
+        last_position: Position,
+    ) -> io::Result<Option<Gap>> {
+        if self.offset >= end && self.link.next_position > last_position {
+            return Ok(None);
+        }
+        let (salvaged, next_lost) = self.salvage(end, last_position + 1)?;
+        Ok(Some(Gap {
             offset: self.offset,
             end,
             reason: "the end of a segment is missing or damaged",
-            salvaged: Vec::new(),
-            lost: run(self.link.next_position, last_position + 1),
+            salvaged,
+            lost: run(next_lost, last_position + 1),
             hints: Vec::new(),
-        })
+        }))
+    }
+
+    /// Where the first part of the file begins that the system refused to read, if it did.
+    pub(crate) fn unreadable(&self) -> Option<u64> {
+        self.window.unreadable()
+    }
+
+    /// Whether nothing has been written behind the last frame that was read.
+    pub(crate) fn is_at_end(&self) -> io::Result<bool> {
+        self.window.is_zero_at(self.offset, frame::HEADER_BYTES)
     }
 
     fn next_piece(&mut self) -> Result<Option<Piece>, ScanError> {
-        let frame = match self.frame_at(self.offset)? {
-            Ok(frame) if self.follows(&frame.header) => frame,
-            Ok(_) => return self.find_way_on("a frame does not follow the one before it"),
-            Err(FrameFault::Unknown) => {
-                let offset = self.offset;
-                return Err(ScanError::Unknown(UnknownFormat { offset }));
-            }
-            Err(_) => return self.find_way_on("a frame is missing or damaged"),
+        if let Found::Piece(piece) = self.good_frame()? {
+            return Ok(Some(self.step_behind(piece)));
+        }
+        // Without a later frame, the rest of the segment is an unfinished write, or one that
+        // is under way: it is left where it is.
+        let Some((end, header)) = self.search(self.offset + frame::ALIGNMENT)? else {
+            return Ok(None);
         };
-        let piece = match self.read_records(&frame) {
-            Ok(piece) => piece,
-            Err(NotARecord) => {
-                let offset = self.offset;
-                return Err(ScanError::Unknown(UnknownFormat { offset }));
-            }
+        // A writer beside us may have finished the frame since we looked at it: a later one
+        // is only ever written behind a whole one.
+        self.window.forget();
+        let reason = match self.good_frame()? {
+            Found::Piece(piece) => return Ok(Some(self.step_behind(piece))),
+            Found::Bad(reason) => reason,
         };
-        self.link = Link {
-            epoch: frame.header.epoch,
-            ..piece.link_behind(self.link)
+        let gap = match self.frame_of_bad_records()? {
+            Some(gap) => gap,
+            None => self.gap_up_to(end, &header, reason)?,
         };
+        Ok(Some(self.step_behind(Piece::Gap(gap))))
+    }
+
+    /// Stands behind a piece.
+    fn step_behind(&mut self, piece: Piece) -> Piece {
+        self.link = piece.link_behind(self.link);
         self.offset = piece.end();
-        Ok(Some(piece))
+        piece
+    }
+
+    /// The frame where the scan stands, if it is as it was written and follows the last one.
+    fn good_frame(&mut self) -> Result<Found, ScanError> {
+        let raw = match self.frame_at(self.offset)? {
+            Ok(raw) if self.follows(&raw.header) => raw,
+            Ok(_) => return Ok(Found::Bad("a frame does not follow the one before it")),
+            Err(FrameFault::Unknown) => return Err(self.newer_version()),
+            Err(_) => return Ok(Found::Bad("a frame is missing or damaged")),
+        };
+        match self.read_records(&raw) {
+            Ok(piece @ Piece::Frame(_)) => Ok(Found::Piece(piece)),
+            Ok(Piece::Gap(gap)) => Ok(Found::Bad(gap.reason)),
+            Err(NotARecord) => Err(self.newer_version()),
+        }
+    }
+
+    /// The frame where the scan stands, where only some of its records are bad: its header
+    /// says where the good ones lie.
+    fn frame_of_bad_records(&mut self) -> Result<Option<Gap>, ScanError> {
+        match self.frame_at(self.offset)? {
+            Ok(raw) if self.follows(&raw.header) => match self.read_records(&raw) {
+                Ok(Piece::Gap(gap)) => Ok(Some(gap)),
+                Ok(Piece::Frame(_)) => Ok(None),
+                Err(NotARecord) => Err(self.newer_version()),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    fn newer_version(&self) -> ScanError {
+        ScanError::Unknown(UnknownFormat {
+            offset: self.offset,
+        })
     }
 
     fn follows(&self, header: &Header) -> bool {
@@ -386,28 +443,17 @@ impl Scanner {
         })
     }
 
-    /// Looks behind a bad place for the next frame of this log. Without one, the rest of the
-    /// segment is left where it is: the scan ends there.
-    fn find_way_on(&mut self, reason: &'static str) -> Result<Option<Piece>, ScanError> {
-        let Some((end, header)) = self.search(self.offset + frame::ALIGNMENT)? else {
-            return Ok(None);
-        };
-        let (salvaged, next_lost) = self.salvage(end, header.first_position)?;
-        let gap = Gap {
+    /// The stretch from where the scan stands to a later frame.
+    fn gap_up_to(&mut self, end: u64, next: &Header, reason: &'static str) -> io::Result<Gap> {
+        let (salvaged, next_lost) = self.salvage(end, next.first_position)?;
+        Ok(Gap {
             offset: self.offset,
             end,
             reason,
-            lost: run(next_lost, header.first_position),
+            lost: run(next_lost, next.first_position),
             salvaged,
             hints: Vec::new(),
-        };
-        self.offset = end;
-        self.link = Link {
-            next_position: header.first_position,
-            ..self.link
-        };
-        self.link.previous = None;
-        Ok(Some(Piece::Gap(gap)))
+        })
     }
 
     /// The next place from `offset` on where a header fits that could follow later.
@@ -472,6 +518,12 @@ impl Scanner {
 
 /// The checksums fit, but the content cannot be read: a newer version of the format wrote it.
 struct NotARecord;
+
+/// What stands where the scan stands.
+enum Found {
+    Piece(Piece),
+    Bad(&'static str),
+}
 
 struct RawFrame {
     header: Header,

@@ -82,7 +82,7 @@ impl SegmentHeader {
         if version != FORMAT_VERSION || unused.into_iter().any(|byte| *byte != 0) {
             return Err(SegmentFault::Unknown);
         }
-        Ok(SegmentHeader {
+        let header = SegmentHeader {
             log_id: Uuid::from_bytes(array(&bytes[16..32])),
             first_position: u64::from_le_bytes(array(&bytes[32..40])),
             previous: PreviousSegment {
@@ -91,7 +91,14 @@ impl SegmentHeader {
                 bytes: u64::from_le_bytes(array(&bytes[56..64])),
                 digest: array(&bytes[64..96]),
             },
-        })
+        };
+        // Positions have no holes, so one number says what the other does.
+        let goes_on = header.previous.last_position.checked_add(1) == Some(header.first_position);
+        if goes_on {
+            Ok(header)
+        } else {
+            Err(SegmentFault::Bad)
+        }
     }
 
     /// What the first frame of the segment names as the one before it.
@@ -185,25 +192,42 @@ impl Head {
     }
 }
 
-/// Makes the file of a new segment, durably, before anything names it.
-pub(crate) fn create(
+/// The file of a new segment, whole and durable, but without its name.
+pub(crate) struct Prepared {
+    header: SegmentHeader,
+    file: Arc<dyn File>,
+}
+
+/// The name of a segment that has none yet.
+const UNNAMED: &str = "next.tmp";
+
+/// Makes the file of a new segment. It is durable before it gets its name.
+pub(crate) fn prepare(
     disk: &dyn Disk,
     folder: &Path,
     header: &SegmentHeader,
-) -> io::Result<Segment> {
-    let log_folder = log_folder(folder);
-    let next = log_folder.join("next.tmp");
-    let path = log_folder.join(file_name(header.first_position));
-    let file = disk.open(&next, Access::Replace)?;
+) -> io::Result<Prepared> {
+    let file = disk.open(&log_folder(folder).join(UNNAMED), Access::Replace)?;
     file.write_at(&header.encode(), 0)?;
     file.sync()?;
-    disk.rename(&next, &path)?;
-    disk.sync_folder(&log_folder)?;
-    Ok(Segment {
-        first_position: header.first_position,
-        log_id: header.log_id,
+    Ok(Prepared {
+        header: *header,
         file,
     })
+}
+
+impl Prepared {
+    /// Gives the segment its name, which is durable once the folder is synced.
+    pub(crate) fn publish(self, disk: &dyn Disk, folder: &Path) -> io::Result<Segment> {
+        let folder = log_folder(folder);
+        let name = file_name(self.header.first_position);
+        disk.rename(&folder.join(UNNAMED), &folder.join(name))?;
+        Ok(Segment {
+            first_position: self.header.first_position,
+            log_id: self.header.log_id,
+            file: self.file,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -34,6 +34,8 @@ pub(crate) struct Tail {
     next_position: Position,
     /// Segments that were begun and that readers do not know yet.
     begun: Vec<Arc<Segment>>,
+    /// HEAD does not name the newest segment yet: it does before the segment is written to.
+    head_is_stale: bool,
 }
 
 /// A frame to be written: room for the header, then the records, then the table of lengths.
@@ -93,6 +95,7 @@ impl Tail {
             epoch: end.epoch,
             next_position: end.next_position,
             begun: Vec::new(),
+            head_is_stale: false,
         })
     }
 
@@ -103,7 +106,11 @@ impl Tail {
 
     /// Writes a frame behind the last one and syncs it.
     pub(crate) fn write(&mut self, mut draft: Draft) -> Result<Written, WriteFailure> {
-        debug_assert_eq!(draft.first_position, self.next_position);
+        if draft.first_position != self.next_position {
+            // Written like this, the frame would break the chain for every later reader.
+            let error = io::Error::other("a frame does not follow the log");
+            return Err(WriteFailure::Failed(error));
+        }
         self.make_room(draft.bytes.len() as u64)?;
         let header = Header {
             kind: draft.kind,
@@ -146,6 +153,14 @@ impl Tail {
         if is_full {
             self.begin_segment()?;
         }
+        if self.head_is_stale {
+            let head = Head {
+                first_position: self.segment.first_position,
+                log_id: self.segment.log_id,
+            };
+            head.write(&*self.disk, &self.folder).map_err(full)?;
+            self.head_is_stale = false;
+        }
         let end = self.offset + bytes.next_multiple_of(frame::ALIGNMENT);
         if end > self.reserved {
             let step = end.next_multiple_of(self.growth.reserve_bytes);
@@ -178,20 +193,21 @@ impl Tail {
                 digest: self.previous,
             },
         };
-        let segment = segment::create(&*self.disk, &self.folder, &header).map_err(full)?;
+        let prepared = segment::prepare(&*self.disk, &self.folder, &header).map_err(full)?;
+        let segment = prepared.publish(&*self.disk, &self.folder).map_err(full)?;
         let segment = Arc::new(segment);
-        let head = Head {
-            first_position: header.first_position,
-            log_id: header.log_id,
-        };
-        head.write(&*self.disk, &self.folder).map_err(full)?;
+        // The segment has its name: from here on there is no way back to the old one, also
+        // when the disk is full.
         self.begun.push(Arc::clone(&segment));
         self.segment = segment;
         self.ordinal += 1;
         self.offset = FIRST_FRAME;
         self.reserved = FIRST_FRAME;
         self.previous = header.digest();
-        Ok(())
+        self.head_is_stale = true;
+        self.disk
+            .sync_folder(&segment::log_folder(&self.folder))
+            .map_err(WriteFailure::Failed)
     }
 }
 

@@ -10,11 +10,15 @@ use crate::disk::File;
 /// Bytes read at once.
 pub(crate) const WINDOW_BYTES: usize = 1024 * 1024;
 
+/// The steps in which a part is read that the system refuses to read as a whole.
+const STEP_BYTES: usize = 4096;
+
 /// A file, and the part of it that was read last.
 pub(crate) struct Window {
     file: Arc<dyn File>,
     from: u64,
     bytes: Bytes,
+    unreadable: Option<u64>,
 }
 
 impl Window {
@@ -23,6 +27,7 @@ impl Window {
             file,
             from: 0,
             bytes: Bytes::new(),
+            unreadable: None,
         }
     }
 
@@ -31,12 +36,25 @@ impl Window {
         self.file.len()
     }
 
+    /// Where the first part begins that the system refused to read, if it did.
+    pub(crate) fn unreadable(&self) -> Option<u64> {
+        self.unreadable
+    }
+
+    /// Whether only zeros, or nothing, stands at an offset; reads no more than that.
+    pub(crate) fn is_zero_at(&self, offset: u64, length: usize) -> io::Result<bool> {
+        let mut bytes = vec![0; length];
+        let filled = self.file.read_at(&mut bytes, offset)?;
+        Ok(bytes[..filled].iter().all(|byte| *byte == 0))
+    }
+
     /// Drops what was read, so that what was written since is seen.
     pub(crate) fn forget(&mut self) {
         self.bytes = Bytes::new();
     }
 
-    /// The bytes at `offset`: `length` of them, or fewer at the end of the file.
+    /// The bytes at `offset`: `length` of them, or fewer at the end of the file. What cannot
+    /// be read is zero, and is remembered.
     pub(crate) fn bytes(&mut self, offset: u64, length: usize) -> io::Result<Bytes> {
         let held = offset
             .checked_sub(self.from)
@@ -45,15 +63,32 @@ impl Window {
         let skip = match held {
             Some(skip) => skip,
             None => {
-                let mut buffer = vec![0; length.max(WINDOW_BYTES)];
-                let filled = self.file.read_at(&mut buffer, offset)?;
-                buffer.truncate(filled);
-                self.bytes = Bytes::from(buffer);
+                self.bytes = Bytes::from(self.read(offset, length.max(WINDOW_BYTES))?);
                 self.from = offset;
                 0
             }
         };
         let end = self.bytes.len().min(skip + length);
         Ok(self.bytes.slice(skip..end))
+    }
+
+    fn read(&mut self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut buffer = vec![0; length];
+        if let Ok(filled) = self.file.read_at(&mut buffer, offset) {
+            buffer.truncate(filled);
+            return Ok(buffer);
+        }
+        let available = self.file.len()?.saturating_sub(offset);
+        buffer.truncate(usize::try_from(available).unwrap_or(length));
+        for (step, at) in buffer
+            .chunks_mut(STEP_BYTES)
+            .zip((offset..).step_by(STEP_BYTES))
+        {
+            if self.file.read_at(step, at).is_err() {
+                step.fill(0);
+                self.unreadable.get_or_insert(at);
+            }
+        }
+        Ok(buffer)
     }
 }

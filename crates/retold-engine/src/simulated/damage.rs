@@ -4,7 +4,7 @@
 use std::io;
 
 use retold_core::{
-    Append, Checkpoint, Entry, Error, EventStore, Expected, RecordedEvent, StreamQuery,
+    Append, Checkpoint, Entry, Error, EventStore, Expected, LogQuery, RecordedEvent, StreamQuery,
 };
 
 use super::{
@@ -402,4 +402,110 @@ fn what_a_newer_version_wrote_is_left_alone() {
         ));
         assert_eq!(disk.content(segment(1)).unwrap(), content);
     }
+}
+
+/// The last frame of a segment is vouched for by the next segment's header alone.
+#[test]
+fn a_damaged_last_frame_of_a_segment_loses_one_event_at_most() {
+    let disk = SimDisk::default();
+    let (events, positions) = three_segments(&disk);
+    let content = disk.content(segment(1)).unwrap();
+    let from = *frames(&content).last().unwrap();
+    let last = positions[1] - 1;
+    for byte in from..from + frame_bytes(&content, from) {
+        let disk = copy(&disk);
+        let mut content = content.clone();
+        content[byte] ^= 16;
+        disk.tamper(segment(1), content);
+        let report = verified(&disk);
+        assert_eq!(report.damage.len(), 1, "byte {byte}");
+        let lost = &report.damage[0].lost;
+        assert!(
+            lost.is_empty() || *lost == [(last, last)],
+            "byte {byte}: {lost:?}"
+        );
+        let engine = Engine::open(&disk).unwrap();
+        let next = &events[last as usize];
+        assert_eq!(
+            engine.store.shared().visible.event(last + 1).unwrap(),
+            *next
+        );
+    }
+}
+
+/// A sector that cannot be read is how most disks show damage. It once kept the whole log
+/// from being opened.
+#[test]
+fn an_unreadable_sector_concerns_its_events_only() {
+    let disk = SimDisk::default();
+    let events = four_events(&disk);
+    let content = disk.content(segment(1)).unwrap();
+    let (from, end) = (frames(&content)[2] as u64, frames(&content)[3] as u64);
+    let beside = copy(&disk);
+    beside.fail_reads(segment(1), from + 100..from + 110);
+    let mut engine = Engine::open(&beside).unwrap();
+    is_corrupt(engine.append(one(&event("z", "refused"))));
+    drop(engine);
+    assert!(!verified(&beside).is_whole());
+
+    // Sectors are larger than the frames of this test: here a whole one fails, while open.
+    let engine = Engine::open(&disk).unwrap();
+    disk.fail_reads(segment(1), from..end);
+    for event in &events {
+        let read = engine.store.shared().visible.event(event.position);
+        match event.position {
+            2 => assert!(is_corrupt(read)),
+            _ => assert_eq!(read.unwrap(), *event),
+        }
+    }
+    let page = engine
+        .store
+        .shared()
+        .visible
+        .read_log(&LogQuery::after(0))
+        .unwrap();
+    assert_eq!(page.next, Some(1));
+    is_corrupt(engine.store.shared().visible.read_log(&LogQuery::after(1)));
+    let page = engine
+        .store
+        .shared()
+        .visible
+        .read_log(&LogQuery::after(2))
+        .unwrap();
+    assert_eq!(page.entries.len(), 2);
+}
+
+/// HEAD may be the only sign that a segment is missing: it must outlive a crash that comes
+/// before the decision is durable, and a decision about something else.
+#[test]
+fn a_crash_while_a_loss_is_accepted_leaves_the_loss_known() {
+    let disk = SimDisk::default();
+    let (_, positions) = three_segments(&disk);
+    let log_id = verified(&disk).log_id;
+    disk.lose(segment(positions[positions.len() - 1]));
+    let whole = copy(&disk);
+    let before = whole.calls();
+    recover(&whole, loss(Vec::new())).unwrap();
+    for step in before + 1..=whole.calls() {
+        for seed in 0..4 {
+            let disk = copy(&disk);
+            disk.halt_at(step);
+            let _ = recover(&disk, loss(Vec::new()));
+            disk.cut_power(seed);
+            let engine = Engine::open(&disk).unwrap();
+            let is_known = engine.store.refusal().is_some() || engine.store.log_id() != log_id;
+            assert!(is_known, "step {step}, seed {seed}");
+        }
+    }
+    let mut content = disk.content(segment(1)).unwrap();
+    let record = frames(&content)[1] + crate::log::frame::HEADER_BYTES;
+    content[record + 30] ^= 1;
+    disk.tamper(segment(1), content);
+    recover(&disk, Remedy::AcceptDamage).unwrap();
+    assert!(verified(&disk).lost_tail.is_some());
+    is_corrupt(
+        Engine::open(&disk)
+            .unwrap()
+            .append(one(&event("z", "refused"))),
+    );
 }

@@ -5,9 +5,11 @@ use std::io;
 use std::pin::Pin;
 use std::task::Poll;
 
-use retold_core::{Append, Appended, Error, EventStore, Expected};
+use retold_core::{
+    Append, Appended, Error, EventStore, Expected, NewEvent, RecordedEvent, RestoreBatch,
+};
 
-use super::{Engine, event, idle, one, options, stream, verified};
+use super::{Engine, check_events, event, idle, one, options, stream, verified};
 use crate::Options;
 use crate::disk::sim::SimDisk;
 
@@ -196,4 +198,97 @@ fn a_second_process_is_told_who_holds_the_folder() {
     assert!(matches!(Engine::open(&disk), Err(Error::Busy { .. })));
     drop(engine);
     Engine::open(&disk).unwrap();
+}
+
+/// The disk may be full at any call. It once was between a new segment's name and HEAD, and
+/// the old segment grew on behind its successor.
+#[test]
+fn a_disk_that_is_full_at_any_call_loses_nothing() {
+    let story =
+        |disk: &SimDisk, acknowledged: &mut Vec<RecordedEvent>, sent: &mut Vec<NewEvent>| {
+            let Ok(mut engine) = Engine::open(disk) else {
+                return;
+            };
+            for nth in 0..16 {
+                let event = event(&format!("{}", nth % 3), &"x".repeat(60 + nth));
+                sent.push(event.clone());
+                let mut appended = engine.append(one(&event));
+                if matches!(appended, Err(Error::Full { .. })) {
+                    // Something smaller may find room before the same is tried again.
+                    let small = super::event("0", "small");
+                    sent.push(small.clone());
+                    let between = engine.append(one(&small));
+                    acknowledged.extend(between.into_iter().flat_map(|appended| appended.events));
+                    appended = engine.append(one(&event));
+                }
+                acknowledged.extend(appended.into_iter().flat_map(|appended| appended.events));
+            }
+            engine.mark();
+        };
+    let counted = SimDisk::default();
+    story(&counted, &mut Vec::new(), &mut Vec::new());
+    for step in 1..=counted.calls() {
+        let disk = SimDisk::default();
+        let (mut acknowledged, mut sent) = (Vec::new(), Vec::new());
+        disk.fail_call(step, io::ErrorKind::StorageFull);
+        story(&disk, &mut acknowledged, &mut sent);
+        disk.cut_power(step);
+        let engine = Engine::open(&disk).unwrap_or_else(|error| panic!("step {step}: {error}"));
+        assert!(
+            engine.store.refusal().is_none(),
+            "step {step}: {:?}",
+            engine.store.refusal()
+        );
+        check_events(&engine.events(), &acknowledged, &sent);
+        drop(engine);
+        assert!(verified(&disk).is_whole(), "step {step}");
+    }
+}
+
+/// The future of a restore may be dropped while its part is still to be written. Told again,
+/// it once put the same positions into the log a second time.
+#[test]
+fn a_restore_that_nobody_waited_for_is_told_again() {
+    let source = SimDisk::default();
+    let mut engine = Engine::open(&source).unwrap();
+    for nth in 0..4 {
+        engine.append(one(&event("a", &format!("{nth}")))).unwrap();
+    }
+    let batch = RestoreBatch {
+        origin: engine.store.log_id(),
+        events: engine.events(),
+        is_last: true,
+    };
+    let disk = SimDisk::default();
+    let mut engine = Engine::open(&disk).unwrap();
+    let mut syncer = engine.syncer.take().unwrap();
+    let mut first = engine.store.restore(batch.clone());
+    assert!(first.as_mut().poll(&mut idle()).is_pending());
+    assert!(syncer.step());
+    assert!(
+        first.as_mut().poll(&mut idle()).is_pending(),
+        "its events are to be written"
+    );
+    drop(first);
+    let again = engine
+        .store
+        .restore(batch.clone())
+        .as_mut()
+        .poll(&mut idle());
+    assert!(
+        matches!(again, Poll::Ready(Err(Error::Busy { .. }))),
+        "{again:?}"
+    );
+    while syncer.step() {}
+    for _ in 0..2 {
+        let mut again = engine.store.restore(batch.clone());
+        let head = loop {
+            match again.as_mut().poll(&mut idle()) {
+                Poll::Ready(head) => break head.unwrap(),
+                Poll::Pending => assert!(syncer.step()),
+            }
+        };
+        assert_eq!(head, 4);
+    }
+    assert_eq!(engine.events(), batch.events);
 }

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use retold_core::{
-    Append, Appended, Condition, Damage, Error, Identity, Lost, Position, RecordedEvent,
-    SequenceNumber, StreamId,
+    Append, Appended, Condition, Damage, Error, Identity, Position, RecordedEvent, SequenceNumber,
+    StreamId,
 };
 
 use crate::index::Index;
@@ -60,16 +60,15 @@ pub(super) fn look_up(visible: &Visible, append: &Append) -> Result<Found, Error
 /// An event whose id is known but whose content is lost can be neither confirmed nor
 /// written again.
 fn refuse_lost_ids(visible: &Visible, append: &Append) -> Result<(), Error> {
-    let lost = visible.lost();
-    let is_asked_for = |lost: &&Lost| {
-        let mut ids = append.events().iter().map(|event| event.metadata.event_id);
-        ids.any(|id| lost.event_id == Some(id))
-    };
-    let Some(lost) = lost.values().find(is_asked_for) else {
+    if visible.lost().is_empty() {
+        return Ok(());
+    }
+    let mut ids = append.events().iter().map(|event| event.metadata.event_id);
+    let Some(position) = ids.find_map(|id| visible.lost_position(&id)) else {
         return Ok(());
     };
     let damage = Damage {
-        position: Some(lost.position),
+        position: Some(position),
         reason: "the event was appended before, and lost to damage".into(),
         ..Damage::default()
     };

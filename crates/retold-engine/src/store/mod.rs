@@ -1,5 +1,5 @@
 //! The store: what callers hold. Looks up what is durable on the caller's side, hands appends
-//! to the writer, and reads off the threads that drive futures.
+//! to the writer, and reads pages off the threads that drive futures.
 
 mod look_up;
 mod restore;
@@ -11,11 +11,11 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use retold_core::{
-    Append, Appended, Capabilities, Era, Error, EventId, EventStore, LogHead, LogId, LogPage,
-    LogQuery, Position, RecordedEvent, RestoreBatch, StreamHead, StreamId, StreamPage, StreamQuery,
+    Append, Appended, Capabilities, Era, Error, EventId, EventStore, LogHead, LogPage, LogQuery,
+    Position, RecordedEvent, RestoreBatch, StreamHead, StreamId, StreamPage, StreamQuery,
     StreamsPage, StreamsQuery,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use self::look_up::{Found, look_up};
 use self::restore::restore;
@@ -26,6 +26,7 @@ use crate::follower::Follower;
 use crate::log::tail::{Draft, Growth, Tail, WriteFailure};
 use crate::opening::{self, Finished};
 use crate::options::Options;
+use crate::state::Restore;
 use crate::visible::Visible;
 use crate::write::group::Answer;
 use crate::write::syncer::Syncer;
@@ -39,13 +40,14 @@ pub struct EngineStore {
 
 pub(crate) struct Shared {
     pub(crate) visible: Arc<Visible>,
-    history: Vec<Era>,
     writer: Option<Arc<Writer>>,
     follower: Option<Arc<Follower>>,
     /// Why nothing may be appended since the log was opened.
     refusal: Option<Error>,
-    /// The origin of a restore that is not finished.
-    restoring: tokio::sync::Mutex<Option<LogId>>,
+    /// The restore that the log began with, if it began with one.
+    restore: tokio::sync::Mutex<Option<Restore>>,
+    /// Whether the store's thread has ended, or never was.
+    has_ended: watch::Sender<bool>,
     room: Room,
     lock: Mutex<Option<Lock>>,
 }
@@ -78,10 +80,7 @@ impl EngineStore {
         }
         let (store, syncer) = EngineStore::open_unstarted(disk, folder, options)?;
         if let Some(syncer) = syncer {
-            let thread = std::thread::Builder::new().name("retold-syncer".into());
-            let thread = thread.spawn(move || syncer.run());
-            *store.thread.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some(thread.map_err(|error| Error::io("start the thread that writes", error))?);
+            store.start("retold-syncer", move || syncer.run())?;
         }
         Ok(store)
     }
@@ -92,7 +91,7 @@ impl EngineStore {
         folder: PathBuf,
         options: Options,
     ) -> Result<(EngineStore, Option<Syncer>), Error> {
-        let lock = opening::lock(&*disk, &folder, &options.holder)?;
+        let mut lock = Some(opening::lock(&*disk, &folder, &options.holder)?);
         let survey = match opening::survey(&*disk, &folder)? {
             Some(survey) => survey,
             None => {
@@ -113,8 +112,7 @@ impl EngineStore {
             lost_tail,
         } = finished;
         let log_id = segment.log_id;
-        let restoring = state.restoring;
-        let history = state.eras.clone();
+        let restore = state.restore;
         let damaged = state.unaccepted().next().map(|damage| damage.to_error());
         let visible = Visible::new(log_id, &mut state, segments, Arc::clone(&options.clock));
         // What cannot be read is damage, and reported as such.
@@ -154,19 +152,14 @@ impl EngineStore {
             let head = visible.head();
             let clock = Arc::clone(&options.clock);
             let made = Arc::new(Writer::new(log_id, head.position, head.persisted_at, clock));
-            made.queue().is_restoring = restoring.is_some();
-            syncer = Some(Syncer::new(tail, Arc::clone(&made), Arc::clone(&visible)));
+            made.queue().is_restoring = restore.is_some_and(|restore| !restore.is_done);
+            let (made_for, shown) = (Arc::clone(&made), Arc::clone(&visible));
+            syncer = lock
+                .take()
+                .map(|lock| Syncer::new(tail, made_for, shown, lock));
             writer = Some(made);
         }
-        let store = EngineStore::assemble(
-            visible,
-            history,
-            writer,
-            None,
-            refusal,
-            restoring,
-            Some(lock),
-        );
+        let store = EngineStore::assemble(visible, writer, None, refusal, restore, lock);
         Ok((store, syncer))
     }
 
@@ -175,43 +168,53 @@ impl EngineStore {
         folder: PathBuf,
         options: Options,
     ) -> Result<EngineStore, Error> {
-        let (follower, history) = Follower::open(disk, folder, Arc::clone(&options.clock))?;
+        let follower = Follower::open(disk, folder, Arc::clone(&options.clock))?;
         let follower = Arc::new(follower);
-        let thread = Follower::start(Arc::clone(&follower))?;
         let refusal = Error::Unsupported {
             what: "append: the store is open for reading only".into(),
         };
-        let visible = follower.visible();
         let store = EngineStore::assemble(
-            visible,
-            history,
+            follower.visible(),
             None,
-            Some(follower),
+            Some(Arc::clone(&follower)),
             Some(refusal),
             None,
             None,
         );
-        *store.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        store.start("retold-follower", move || follower.run())?;
         Ok(store)
+    }
+
+    /// Starts the thread of the store; `close` and dropping the store wait for its end.
+    fn start(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        let ended = Ended(self.shared.has_ended.clone());
+        self.shared.has_ended.send_replace(false);
+        let thread = std::thread::Builder::new().name(name.into());
+        let thread = thread.spawn(move || {
+            let _ended = ended;
+            run();
+        });
+        let thread = thread.map_err(|error| Error::io("start a thread", error))?;
+        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(())
     }
 
     fn assemble(
         visible: Arc<Visible>,
-        history: Vec<Era>,
         writer: Option<Arc<Writer>>,
         follower: Option<Arc<Follower>>,
         refusal: Option<Error>,
-        restoring: Option<LogId>,
+        restore: Option<Restore>,
         lock: Option<Lock>,
     ) -> EngineStore {
         EngineStore {
             shared: Arc::new(Shared {
                 visible,
-                history,
                 writer,
                 follower,
                 refusal,
-                restoring: tokio::sync::Mutex::new(restoring),
+                restore: tokio::sync::Mutex::new(restore),
+                has_ended: watch::Sender::new(true),
                 room: Room::new(),
                 lock: Mutex::new(lock),
             }),
@@ -230,18 +233,16 @@ impl EngineStore {
     }
 
     /// Tells the thread to finish what was accepted and to end.
-    fn stop(&self) -> Option<JoinHandle<()>> {
+    fn stop(&self) {
         if let Some(writer) = &self.shared.writer {
             writer.close();
         }
         if let Some(follower) = &self.shared.follower {
             follower.stop();
         }
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        thread.take()
     }
 
-    /// Gives back the folder, once the thread has ended.
+    /// Gives back what is left, once the thread has ended: it holds the lock while it writes.
     fn release(&self) {
         self.shared.visible.close();
         let mut lock = self
@@ -253,12 +254,24 @@ impl EngineStore {
     }
 }
 
+/// Tells that the thread has ended, also when it panicked.
+struct Ended(watch::Sender<bool>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
+}
+
 impl Drop for EngineStore {
     fn drop(&mut self) {
-        if let Some(thread) = self.stop() {
-            // A thread that panicked has told so; what it left unanswered is `unknown outcome`.
+        self.stop();
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take() {
+            // A thread that panicked has left nobody waiting.
             let _ = thread.join();
         }
+        drop(thread);
         self.release();
     }
 }
@@ -316,7 +329,7 @@ impl EventStore for EngineStore {
     }
 
     fn history(&self) -> Vec<Era> {
-        self.shared.history.clone()
+        self.shared.visible.eras()
     }
 
     async fn append(&self, append: Append) -> Result<Appended, Error> {
@@ -329,14 +342,15 @@ impl EventStore for EngineStore {
             .iter()
             .map(retold_core::NewEvent::bytes)
             .sum();
-        let _room = shared.room.take(bytes, &event_ids).await?;
         let mut append = append;
         loop {
             let looked_up = match look_up(&shared.visible, &append)? {
                 Found::New(looked_up) => looked_up,
                 Found::Repeated(appended) => return Ok(appended),
             };
-            match settled(writer.append(append, &looked_up), event_ids.clone()).await? {
+            let room = shared.room.take(bytes, &event_ids).await?;
+            let answer = writer.append(append, &looked_up, room);
+            match settled(answer, event_ids.clone()).await? {
                 Answer::Appended(appended) => return Ok(appended),
                 Answer::LookAgain(again) => append = again,
                 Answer::Refused(_) | Answer::Decided => unreachable!("an append has other answers"),
@@ -348,8 +362,8 @@ impl EventStore for EngineStore {
         batch.check()?;
         let shared = &self.shared;
         let writer = shared.writer(Vec::new)?;
-        let mut restoring = shared.restoring.lock().await;
-        restore(&shared.visible, writer, &mut restoring, batch).await
+        let mut begun = shared.restore.lock().await;
+        restore(&shared.visible, writer, &mut begun, batch).await
     }
 
     async fn read_stream(&self, query: StreamQuery) -> Result<StreamPage, Error> {
@@ -399,13 +413,10 @@ impl EventStore for EngineStore {
     }
 
     async fn close(&self) -> Result<(), Error> {
-        if let Some(thread) = self.stop() {
-            off_thread(move || {
-                let _ = thread.join();
-                Ok(())
-            })
-            .await?;
-        }
+        self.stop();
+        // Whoever else closes the store waits for the same end.
+        let mut ended = self.shared.has_ended.subscribe();
+        let _ = ended.wait_for(|has_ended| *has_ended).await;
         self.release();
         Ok(())
     }

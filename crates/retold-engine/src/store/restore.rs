@@ -6,28 +6,41 @@ use super::look_up::heads;
 use super::settled;
 use crate::log::control::RestoreBegun;
 use crate::log::frame::Kind;
+use crate::state::Restore;
 use crate::visible::Visible;
 use crate::write::group::ids_of;
 use crate::write::writer::Writer;
 
-/// Writes a batch; `restoring` is the origin of the restore that is not finished.
+/// Writes a batch; `restore` is the restore that the log began with, if it began with one.
 pub(super) async fn restore(
     visible: &Visible,
     writer: &Writer,
-    restoring: &mut Option<LogId>,
+    restore: &mut Option<Restore>,
     batch: RestoreBatch,
 ) -> Result<Position, Error> {
     let head = visible.head();
-    match *restoring {
-        Some(origin) if origin == batch.origin => {}
+    let not_empty = Err(Error::NotEmpty {
+        head: head.position,
+    });
+    match *restore {
+        Some(begun) if begun.origin != batch.origin => return not_empty,
+        Some(Restore { is_done: true, .. }) => {
+            // The answer to the last batch may have been lost; what is new is refused.
+            let last = batch.events.last().map_or(0, |event| event.position);
+            if last > head.position {
+                return not_empty;
+            }
+            return compare(visible, &batch.events).map(|()| head.position);
+        }
+        Some(_) => {}
         None if head.position == 0 => {
             begin_restore(visible, writer, batch.origin).await?;
-            *restoring = Some(batch.origin);
+            *restore = Some(Restore {
+                origin: batch.origin,
+                is_done: false,
+            });
         }
-        _ => {
-            let head = head.position;
-            return Err(Error::NotEmpty { head });
-        }
+        None => return not_empty,
     }
     batch.check_follows(head.position)?;
     let kept = batch
@@ -44,7 +57,9 @@ pub(super) async fn restore(
     if batch.is_last {
         settled(writer.decide(Kind::RestoreDone, b"{}"), Vec::new()).await?;
         writer.queue().is_restoring = false;
-        *restoring = None;
+        if let Some(restore) = restore {
+            restore.is_done = true;
+        }
     }
     Ok(visible.head().position)
 }

@@ -1,9 +1,10 @@
 //! Room in the queue of appends: what bounds the memory that they hold.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use retold_core::{Error, EventId};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bytes of appends that may wait to be written: some hundred groups, and a bound on memory.
 const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -13,14 +14,14 @@ const QUEUE_WAITERS_MAX: usize = 16_384;
 
 /// The room, and how many wait for it.
 pub(super) struct Room {
-    bytes: Semaphore,
+    bytes: Arc<Semaphore>,
     waiters: AtomicUsize,
 }
 
 impl Room {
     pub(super) fn new() -> Room {
         Room {
-            bytes: Semaphore::new(QUEUE_BYTES_MAX),
+            bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
             waiters: AtomicUsize::new(0),
         }
     }
@@ -30,9 +31,9 @@ impl Room {
         &self,
         bytes: usize,
         event_ids: &[EventId],
-    ) -> Result<SemaphorePermit<'_>, Error> {
+    ) -> Result<OwnedSemaphorePermit, Error> {
         let permits = u32::try_from(bytes.clamp(1, QUEUE_BYTES_MAX)).expect("the bound fits");
-        if let Ok(permit) = self.bytes.try_acquire_many(permits) {
+        if let Ok(permit) = Arc::clone(&self.bytes).try_acquire_many_owned(permits) {
             return Ok(permit);
         }
         let waiting = Waiting::new(&self.waiters);
@@ -42,7 +43,7 @@ impl Room {
                 event_ids: event_ids.to_vec(),
             });
         }
-        let permit = self.bytes.acquire_many(permits).await;
+        let permit = Arc::clone(&self.bytes).acquire_many_owned(permits).await;
         Ok(permit.expect("the semaphore is never closed"))
     }
 }

@@ -1,7 +1,7 @@
 //! A group: what is written and synced together, and who waits for it.
 
 use retold_core::{Append, Appended, Error, EventId, LogId, Position, RecordedEvent};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::index::{IndexEntry, Location};
 use crate::log::frame::{HEADER_BYTES, Kind};
@@ -29,6 +29,8 @@ pub(crate) struct Waiter {
     pub(crate) answer: Answer,
     /// The newest event that the answer rests on: it is given once that one is durable.
     pub(crate) rests_on: Position,
+    /// The call's share of the queue, given back with the answer.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
 }
 
 /// How a group that was not written ended.
@@ -58,6 +60,7 @@ impl Failure {
 impl Waiter {
     /// Gives the answer. The caller may be gone: the append stands all the same.
     pub(crate) fn settle(self) {
+        drop(self.room);
         let _ = self.reply.send(self.answer);
     }
 

@@ -8,6 +8,7 @@ use retold_core::Position;
 
 use super::group::{Failure, Group};
 use super::writer::{Work, Writer};
+use crate::disk::Lock;
 use crate::log::frame::Kind;
 use crate::log::tail::{Tail, WriteFailure};
 use crate::visible::Visible;
@@ -22,20 +23,29 @@ pub(crate) struct Syncer {
     visible: Arc<Visible>,
     /// Something was written that nothing vouches for yet.
     needs_mark: bool,
+    /// Given back once nothing is written any more.
+    _lock: Lock,
 }
 
 impl Syncer {
-    pub(crate) fn new(tail: Tail, writer: Arc<Writer>, visible: Arc<Visible>) -> Syncer {
+    pub(crate) fn new(
+        tail: Tail,
+        writer: Arc<Writer>,
+        visible: Arc<Visible>,
+        lock: Lock,
+    ) -> Syncer {
         Syncer {
             tail,
             writer,
             visible,
             needs_mark: false,
+            _lock: lock,
         }
     }
 
     /// Works until the writer is closed and everything accepted is written.
     pub(crate) fn run(mut self) {
+        let _guard = PanicGuard(Arc::clone(&self.writer));
         loop {
             match self.writer.next(IDLE, self.needs_mark) {
                 Work::Write(group) => self.write(group),
@@ -119,6 +129,17 @@ impl Syncer {
                     fail_behind(group, durable, unknown_through, &cause);
                 }
             }
+        }
+    }
+}
+
+/// Leaves nobody waiting should the thread panic.
+struct PanicGuard(Arc<Writer>);
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.abandon("the thread that writes has panicked");
         }
     }
 }

@@ -3,13 +3,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use retold_core::{
     Append, Appended, Clock, ClockWarning, Condition, Error, LogId, PersistedClock, Position,
     RecordedEvent, SequenceNumber, StreamId, Timestamp,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::group::{Answer, Failure, Group, Waiter, ids_of};
 use super::recent::{LookedUp, Recent};
@@ -71,7 +71,14 @@ impl Writer {
     }
 
     /// Judges an append and encodes it; the answer comes once all it rests on is durable.
-    pub(crate) fn append(&self, append: Append, looked_up: &LookedUp) -> oneshot::Receiver<Answer> {
+    ///
+    /// `room` is held as long as the append is: also when nobody waits for the answer.
+    pub(crate) fn append(
+        &self,
+        append: Append,
+        looked_up: &LookedUp,
+        room: OwnedSemaphorePermit,
+    ) -> oneshot::Receiver<Answer> {
         let (reply, answer) = oneshot::channel();
         let mut queue = self.queue();
         let mut refusal = queue.refusal(append.event_ids());
@@ -93,15 +100,17 @@ impl Writer {
                 reply,
                 answer: Answer::LookAgain(append),
                 rests_on: at,
+                room: Some(room),
             }),
             Judgement::Refused { error, rests_on } => queue.answer(Waiter {
                 reply,
                 answer: Answer::Refused(error),
                 rests_on,
+                room: Some(room),
             }),
             Judgement::Accepted { heads } => {
                 let date = queue.date(&*self.clock);
-                queue.encode_append(self.log_id, append, heads, date, reply);
+                queue.encode_append(self.log_id, append, heads, date, reply, room);
             }
         }
         drop(queue);
@@ -115,12 +124,19 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let mut queue = self.queue();
         let first = events.first().map(|event| event.position);
-        debug_assert_eq!(first, Some(queue.next_position));
-        match queue.refusal(ids_of(&events)) {
+        let mut refusal = queue.refusal(ids_of(&events));
+        if refusal.is_none() && first != Some(queue.next_position) {
+            // A call whose answer nobody waited for is still being written.
+            refusal = Some(Error::Busy {
+                reason: "an earlier part of the restore is not durable yet".into(),
+                event_ids: ids_of(&events),
+            });
+        }
+        match refusal {
             Some(error) => {
                 let _ = reply.send(Answer::Refused(error));
             }
-            None => queue.encode(self.log_id, events, reply),
+            None => queue.encode(self.log_id, events, reply, None),
         }
         drop(queue);
         self.filled.notify_one();
@@ -142,6 +158,7 @@ impl Writer {
             answer: Answer::Decided,
             // Not an event, but written behind all of them: a failure concerns it always.
             rests_on: Position::MAX,
+            room: None,
         });
         queue.groups.push_back(group);
         drop(queue);
@@ -153,6 +170,7 @@ impl Writer {
     /// when `needs_mark`.
     pub(crate) fn next(&self, idle: Duration, needs_mark: bool) -> Work {
         let mut queue = self.queue();
+        let until = Instant::now() + idle;
         loop {
             if let Some(group) = queue.groups.pop_front() {
                 return Work::Write(group);
@@ -167,7 +185,8 @@ impl Writer {
                     .unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            let waited = self.filled.wait_timeout(queue, idle);
+            let left = until.saturating_duration_since(Instant::now());
+            let waited = self.filled.wait_timeout(queue, left);
             let (next, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             queue = next;
             if timeout.timed_out() && queue.groups.is_empty() {
@@ -180,6 +199,20 @@ impl Writer {
     pub(crate) fn close(&self) {
         self.queue().is_closed = true;
         self.filled.notify_all();
+    }
+
+    /// Takes no more, and leaves everything that is not answered unknown: the thread that
+    /// writes is gone.
+    pub(crate) fn abandon(&self, cause: &str) {
+        let (groups, durable) = {
+            let mut queue = self.queue();
+            queue.poisoned = Some(cause.to_owned());
+            (queue.rewind(), queue.durable)
+        };
+        let failure = Failure::Unknown(cause.to_owned());
+        for waiter in groups.into_iter().flat_map(|group| group.waiters) {
+            waiter.fail(durable, &failure);
+        }
     }
 
     pub(crate) fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -261,6 +294,7 @@ impl Queue {
         mut heads: HashMap<StreamId, SequenceNumber>,
         date: Timestamp,
         reply: oneshot::Sender<Answer>,
+        room: OwnedSemaphorePermit,
     ) {
         let mut events = Vec::with_capacity(append.events().len());
         for (event, position) in append.into_events().into_iter().zip(self.next_position..) {
@@ -270,7 +304,7 @@ impl Queue {
             let sequence = *sequence;
             events.push(event.record(sequence, position, date));
         }
-        self.encode(log_id, events, reply);
+        self.encode(log_id, events, reply, Some(room));
     }
 
     fn encode(
@@ -278,6 +312,7 @@ impl Queue {
         log_id: LogId,
         events: Vec<RecordedEvent>,
         reply: oneshot::Sender<Answer>,
+        room: Option<OwnedSemaphorePermit>,
     ) {
         let bytes = events.iter().map(RecordedEvent::bytes).sum();
         if !self
@@ -302,6 +337,7 @@ impl Queue {
                 events,
             }),
             rests_on: last,
+            room,
         });
     }
 

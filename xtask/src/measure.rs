@@ -5,7 +5,7 @@ use crate::command;
 use crate::workspace::Workspace;
 
 /// Which examples measure, each with its package.
-const EXAMPLES: &[(&str, &str)] = &[("retold-engine", "measure")];
+const EXAMPLES: &[(&str, &str)] = &[("retold", "measure")];
 
 /// Builds and runs them; `arguments` are passed through.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<()> {

@@ -412,6 +412,11 @@ impl EventStore for EngineStore {
         }
     }
 
+    async fn check_writable(&self) -> Result<(), Error> {
+        let writer = self.shared.writer(Vec::new)?;
+        writer.refusal().map_or(Ok(()), Err)
+    }
+
     async fn close(&self) -> Result<(), Error> {
         self.stop();
         // Whoever else closes the store waits for the same end.

@@ -215,6 +215,17 @@ impl Writer {
         }
     }
 
+    /// Why an append would be refused now, if it would.
+    pub(crate) fn refusal(&self) -> Option<Error> {
+        let queue = self.queue();
+        queue.refusal(Vec::new()).or_else(|| {
+            queue.is_restoring.then(|| Error::Busy {
+                reason: "a restore is not finished".into(),
+                event_ids: Vec::new(),
+            })
+        })
+    }
+
     pub(crate) fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

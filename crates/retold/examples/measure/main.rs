@@ -1,4 +1,4 @@
-//! Measures the engine beside the limit of the disk under it, all in one run on one folder,
+//! Measures the library and its engine beside the limit of the disk under it, all in one run on one folder,
 //! and prints a Markdown table. `cargo xtask measure` builds and runs it in release.
 //!
 //! Figures of different runs or machines do not compare; the ratios are what counts.
@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use clap::Parser;
+use retold::engine::{EngineStore, Options};
+use retold::{Retold, Transition};
 use retold_core::{EventStore, StreamId, StreamQuery};
-use retold_engine::{EngineStore, Options};
 
 use disk::Limit;
 use report::{Latencies, Table, count};
@@ -80,6 +81,12 @@ async fn main() -> Outcome<()> {
         &format!("{:.2} of contiguous", scattered / contiguous),
     );
     store.close().await?;
+    transitions(
+        &folder.path().join("issues"),
+        limit.overwrite()?,
+        &mut table,
+    )
+    .await?;
     let head = store.head().await?.position;
     let bytes = bytes_of(&data.join("log"))?;
     table.row(
@@ -101,6 +108,43 @@ async fn main() -> Outcome<()> {
     store.close().await?;
     print!("{table}");
     Ok(())
+}
+
+/// One transition after the other, on one issue that goes back and forth.
+async fn transitions(folder: &Path, sync: Duration, table: &mut Table) -> Outcome<()> {
+    let retold = Retold::builder().builtin_machines().open(folder).await?;
+    let start = Transition::new("Issue", "42")
+        .to("IN_PROGRESS")
+        .event("start_work");
+    retold.transition(start).await?;
+    let mut latencies = Latencies::default();
+    let started = Instant::now();
+    let turns = [
+        ("IN_PROGRESS", "BLOCKED", "block"),
+        ("BLOCKED", "IN_PROGRESS", "unblock"),
+    ];
+    for (from, to, event) in turns.into_iter().cycle() {
+        if started.elapsed() >= APPENDING {
+            break;
+        }
+        let transition = Transition::new("Issue", "42")
+            .from(from)
+            .to(to)
+            .event(event);
+        let asked = Instant::now();
+        retold.transition(transition).await?;
+        latencies.record(asked.elapsed())?;
+    }
+    let (p50, p99) = (latencies.percentile(50.0), latencies.percentile(99.0));
+    table.row(
+        "transitions of one issue, 1 task, snapshots included",
+        &format!("p50 {p50:.1?}, p99 {p99:.1?}"),
+        &format!(
+            "p50 {:.2} overwrites ({sync:.0?})",
+            p50.as_secs_f64() / sync.as_secs_f64()
+        ),
+    );
+    Ok(retold.close().await?)
 }
 
 /// One event for each append, each durable, from so many tasks.

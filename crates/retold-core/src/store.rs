@@ -135,6 +135,15 @@ pub trait EventStore: Send + Sync + 'static {
     /// Waits until the head is past `position` and returns it.
     async fn wait_past(&self, position: Position) -> Result<Position, Error>;
 
+    /// Whether an append could be taken now, as far as can be told without one.
+    ///
+    /// # Errors
+    /// What an append would be refused with: [`Error::Busy`], [`Error::Poisoned`],
+    /// [`Error::Corrupt`], or [`Error::Unsupported`] for a store that only reads.
+    async fn check_writable(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Finishes what was accepted and gives back what the store holds (files, locks,
     /// connections). Appends and waits fail afterwards.
     async fn close(&self) -> Result<(), Error>;

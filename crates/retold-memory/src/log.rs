@@ -134,7 +134,7 @@ impl Log {
         self.by_id.get(&event_id).map(|&position| self.at(position))
     }
 
-    fn check_open(&self, append: &Append) -> Result<(), Error> {
+    fn check_open(&self, event_ids: impl FnOnce() -> Vec<EventId>) -> Result<(), Error> {
         let reason = match (self.is_closed, self.restoring) {
             (true, _) => "the store is closed",
             (_, Some(_)) => "a restore into this store is not finished",
@@ -142,12 +142,12 @@ impl Log {
         };
         Err(Error::Busy {
             reason: reason.into(),
-            event_ids: append.event_ids(),
+            event_ids: event_ids(),
         })
     }
 
     fn append(&mut self, append: Append, clock: &dyn Clock) -> Result<Appended, Error> {
-        self.check_open(&append)?;
+        self.check_open(|| append.event_ids())?;
         let known = |event: &retold_core::NewEvent| self.by_id(event.metadata.event_id).cloned();
         let recorded: Vec<_> = append.events().iter().map(known).collect();
         if append.identify(&recorded)? == Identity::Repeated {
@@ -359,6 +359,10 @@ impl EventStore for MemoryStore {
                 event_ids: Vec::new(),
             }),
         }
+    }
+
+    async fn check_writable(&self) -> Result<(), Error> {
+        self.log().check_open(Vec::new)
     }
 
     async fn close(&self) -> Result<(), Error> {

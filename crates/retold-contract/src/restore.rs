@@ -332,9 +332,11 @@ pub async fn an_unfinished_restore_makes_appends_busy<F: StoreFixture>() {
         ok(subject.restore(batch(origin, &log[part], false)).await);
         let append = Append::new(vec![event(&issue("1"))]);
         assert_busy(subject.store.append(append).await);
+        assert_busy(subject.store.check_writable().await);
     }
     assert_eq!(head(&*subject).await, 4);
     ok(subject.restore(batch(origin, &log[4..], true)).await);
+    ok(subject.store.check_writable().await);
     assert_eq!(subject.append_one(event(&issue("1"))).await.position, 10);
 }
 

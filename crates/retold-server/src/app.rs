@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use retold::Retold;
+
+use crate::guard::guard;
 
 /// How the service behaves.
 #[derive(Debug, Clone, Default)]
@@ -49,5 +52,8 @@ pub fn router(app: App) -> Router {
     Router::new()
         .merge(crate::api::router())
         .merge(crate::console::router())
+        .fallback(crate::api::no_route)
+        .method_not_allowed_fallback(crate::api::no_method)
+        .layer(from_fn_with_state(app.clone(), guard))
         .with_state(app)
 }

@@ -3,5 +3,6 @@
 mod api;
 mod app;
 mod console;
+mod guard;
 
 pub use app::{App, Options, router};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use retold_core::{
     Clock, EventId, EventStore, Filter, Json, LogPage, LogQuery, Position, RecordedEvent,
-    ReducerId, SideStore, Snapshot, StreamId, StreamsPage, StreamsQuery, Subscription, Text,
+    ReducerId, RestoreBatch, SideStore, Snapshot, StreamId, StreamsPage, StreamsQuery,
+    Subscription, Text,
 };
 
 use crate::append::{AppendCall, IntoEvents};
@@ -257,6 +258,21 @@ impl Retold {
     /// Follows the log from behind a position: history first, then live.
     pub fn subscribe(&self, after: Position, filter: Filter) -> Subscription {
         Subscription::new(self.inner.store.clone(), after, filter)
+    }
+
+    /// Writes recorded events as they are into a log that holds nothing else, and returns the
+    /// head. With the last batch the machines among them are known; see [`RestoreBatch`].
+    ///
+    /// # Errors
+    /// [`NotEmpty`](retold_core::Error::NotEmpty) when the log holds other events;
+    /// [`Error::Machine`] when a restored machine is not well formed.
+    pub async fn restore(&self, batch: RestoreBatch) -> Result<Position, Error> {
+        let is_last = batch.is_last;
+        let head = self.inner.store.restore(batch).await?;
+        if is_last {
+            self.inner.machines.read_from(&*self.inner.store).await?;
+        }
+        Ok(head)
     }
 
     /// The machines.

@@ -268,3 +268,25 @@ async fn a_log_with_a_machine_that_is_not_well_formed_says_so_when_it_is_opened(
         Err(Error::Machine(MachineError::UnknownState { .. }))
     ));
 }
+
+#[tokio::test]
+async fn a_restored_log_brings_its_machines_along() {
+    let origin = in_memory().await;
+    let door = Machine::from_toml(&file("", "")).unwrap();
+    origin.machines().add(door).await.unwrap();
+    let filter = retold::Filter {
+        include_reserved: true,
+        ..retold::Filter::default()
+    };
+    let log = origin.log(retold::LogQuery::after(0).filter(filter)).await;
+    let entries = log.unwrap().entries.into_iter();
+    let restored = Retold::open("memory:").await.unwrap();
+    let batch = retold::RestoreBatch {
+        origin: origin.store().log_id(),
+        events: entries.map(|entry| entry.into_event().unwrap()).collect(),
+        is_last: true,
+    };
+    assert_eq!(restored.restore(batch).await.unwrap(), 1);
+    let known = restored.machines().get("Door").unwrap();
+    assert!(known.is_transition_name("unlock"));
+}

@@ -1,10 +1,60 @@
-//! The HTTP API.
+//! The HTTP API: what is asked (`request`), what is answered (`answer`), the `routes` between
+//! them, and the document that describes them.
+
+mod answer;
+mod docs;
+mod document;
+mod limits;
+mod request;
+mod routes;
+mod schema;
 
 use axum::Router;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 
 use crate::App;
 
+pub(crate) use answer::{Code, Problem};
+
 /// The routes of the API.
 pub(crate) fn router() -> Router<App> {
-    Router::new()
+    let (routes, document) = routes::router().split_for_parts();
+    let document = document::finish(document);
+    let page = docs::page(&document);
+    let json = serde_json::to_vec(&document).unwrap_or_default();
+    routes
+        .route(
+            "/openapi.json",
+            get(move || async move { fixed("application/json", json) }),
+        )
+        .route(
+            "/docs",
+            get(move || async move { fixed("text/html; charset=utf-8", page) }),
+        )
+        .route(
+            "/docs.css",
+            get(|| async { fixed("text/css; charset=utf-8", docs::STYLE) }),
+        )
+}
+
+/// Something that never changes while the program runs.
+fn fixed(media_type: &'static str, body: impl IntoResponse) -> Response {
+    let mut response = (StatusCode::OK, body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    let policy = HeaderValue::from_static(docs::POLICY);
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
+/// What is answered where there is no route.
+pub(crate) async fn no_route() -> Problem {
+    Problem::new(Code::NotFound, "find what the path names").hint("/docs lists what there is")
+}
+
+/// What is answered where the route does not offer the method.
+pub(crate) async fn no_method() -> Problem {
+    Problem::new(Code::MethodNotAllowed, "use this method here")
 }

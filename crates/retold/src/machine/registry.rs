@@ -48,6 +48,12 @@ impl Registry {
         for machine in given {
             registry.set(Arc::new(machine), false);
         }
+        registry.read_from(store).await?;
+        Ok(registry)
+    }
+
+    /// Takes in the machines that the log holds.
+    pub(crate) async fn read_from(&self, store: &dyn EventStore) -> Result<(), Error> {
         let mut query = StreamsQuery {
             aggregate_type: Some(MACHINE_STREAM_TYPE.into()),
             ..StreamsQuery::default()
@@ -56,12 +62,12 @@ impl Registry {
             let page = store.streams(query.clone()).await?;
             for summary in page.streams {
                 if let Some(machine) = newest(store, summary.stream).await? {
-                    registry.set(Arc::new(machine), true);
+                    self.set(Arc::new(machine), true);
                 }
             }
             match page.next {
                 Some(next) => query.after = Some(next),
-                None => return Ok(registry),
+                None => return Ok(()),
             }
         }
     }

@@ -1,0 +1,38 @@
+//! Answers in JSON, and the headers of a stream.
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use retold::SequenceNumber;
+use serde::Serialize;
+
+use super::{Code, Problem};
+
+/// The sequence number of the newest event of the stream that was read.
+const SEQUENCE_HEADER: HeaderName = HeaderName::from_static("retold-stream-sequence");
+
+/// A value as JSON.
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(value).map_err(|error| {
+        tracing::error!(%error, "failed to write an answer");
+        Problem::new(Code::Internal, "write the answer")
+    })?;
+    let mut response = (status, body).into_response();
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    Ok(response)
+}
+
+/// Adds the entity tag of a stream: what `If-Match` expects.
+pub(crate) fn etag(mut response: Response, sequence: SequenceNumber) -> Response {
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{sequence}\"")) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// Adds the newest sequence number of the stream that was read.
+pub(crate) fn with_sequence(mut response: Response, sequence: SequenceNumber) -> Response {
+    let value = HeaderValue::from(sequence);
+    response.headers_mut().insert(SEQUENCE_HEADER, value);
+    response
+}

@@ -1,0 +1,103 @@
+//! The log as server-sent events: history, then live, with progress in between.
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::{Stream, stream};
+use retold::{Batch, Position, Subscription};
+use tokio::time::{Instant, timeout_at};
+
+use super::Problem;
+use super::ndjson::write_line;
+use crate::api::limits::PROGRESS_INTERVAL;
+
+/// Follows the log for as long as the client stays. A slow client is read for later: nothing
+/// is buffered for it beyond one batch.
+pub(crate) fn live(subscription: Subscription) -> Response {
+    let mut response = Body::from_stream(messages(subscription)).into_response();
+    let headers = response.headers_mut();
+    let media_type = HeaderValue::from_static("text/event-stream");
+    headers.insert(header::CONTENT_TYPE, media_type);
+    // Some proxies hold a response back until it ends, unless told not to.
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    response
+}
+
+/// What is left to send.
+struct Following {
+    subscription: Subscription,
+    progress_due: Instant,
+    is_over: bool,
+}
+
+fn messages(subscription: Subscription) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
+    let following = Following {
+        subscription,
+        progress_due: Instant::now() + PROGRESS_INTERVAL,
+        is_over: false,
+    };
+    stream::unfold(following, |mut following| async move {
+        if following.is_over {
+            return None;
+        }
+        let messages = following.next().await;
+        Some((Ok(messages), following))
+    })
+}
+
+impl Following {
+    async fn next(&mut self) -> Bytes {
+        loop {
+            let due = self.progress_due;
+            let batch = match timeout_at(due, self.subscription.next()).await {
+                Ok(Ok(batch)) => batch,
+                Ok(Err(error)) => return self.end(&Problem::from(error)),
+                Err(_) => return self.progress(self.subscription.complete_through()),
+            };
+            let messages = self.messages(batch);
+            if !messages.is_empty() {
+                return Bytes::from(messages);
+            }
+        }
+    }
+
+    fn messages(&mut self, batch: Batch) -> Vec<u8> {
+        let mut messages = Vec::new();
+        for entry in batch.entries {
+            let position = entry.position();
+            let written = entry.into_event().map_err(Problem::from);
+            let written = written.and_then(|event| {
+                messages.extend_from_slice(format!("id: {position}\ndata: ").as_bytes());
+                write_line(&mut messages, &event)
+            });
+            if let Err(problem) = written {
+                messages.extend_from_slice(&self.end(&problem));
+                return messages;
+            }
+            messages.push(b'\n');
+        }
+        if batch.is_at_head || self.progress_due <= Instant::now() {
+            messages.extend_from_slice(&self.progress(batch.complete_through));
+        }
+        messages
+    }
+
+    fn progress(&mut self, complete_through: Position) -> Bytes {
+        self.progress_due = Instant::now() + PROGRESS_INTERVAL;
+        let message = format!(
+            "event: progress\nid: {complete_through}\ndata: {{\"completeThrough\":{complete_through}}}\n\n"
+        );
+        Bytes::from(message)
+    }
+
+    /// The last message: what is wrong.
+    fn end(&mut self, problem: &Problem) -> Bytes {
+        self.is_over = true;
+        let problem = serde_json::to_string(problem).unwrap_or_default();
+        Bytes::from(format!("event: error\ndata: {problem}\n\n"))
+    }
+}

@@ -1,0 +1,72 @@
+//! Every limit and time of the HTTP interface, with its reason. Those of an event are
+//! [`retold::limits`].
+
+use std::time::Duration;
+
+/// Entries of a page where no `limit` is given: what a person looks through.
+pub(crate) const PAGE_LIMIT_DEFAULT: usize = 100;
+
+/// The highest `limit` of a page: a page is held in memory; what is longer is streamed.
+pub(crate) const PAGE_LIMIT_MAX: usize = 1_000;
+
+/// Events that a stream of events reads at a time: few enough to hold, enough that the number
+/// of reads does not matter.
+pub(crate) const STREAMED_READ_EVENTS: usize = 256;
+
+/// Bytes of the body of an append: the largest append, and the JSON around its payloads.
+pub(crate) const APPEND_BODY_BYTES_MAX: usize = retold::limits::APPEND_BYTES_MAX + 2 * 1024 * 1024;
+
+/// Bytes of any other JSON body, and of one line of NDJSON: twice the largest payload, so that
+/// white space and escapes fit.
+pub(crate) const SMALL_BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Bytes of a machine's file: it is kept as one event, and people write it.
+pub(crate) const MACHINE_BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes that are read and thrown away before a body is refused as too large, so that a client
+/// that sends before it reads learns why. A longer body is cut off.
+pub(crate) const DRAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How long such a body is read for.
+pub(crate) const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How long the next piece of a body may take: a client that stops sending must not hold its
+/// connection for ever.
+pub(crate) const BODY_PIECE_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// How long a body that is read as a whole may take: the largest one over a slow line, and not
+/// as long as a client likes that sends a byte at a time.
+pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(300);
+
+/// How long a bulk client may leave its results unread.
+pub(crate) const UNREAD_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Lines of a bulk append that are appended side by side: one group of the log, about.
+pub(crate) const BULK_LINES_AT_ONCE: usize = 256;
+
+/// Bytes of such lines: what bounds the memory of a bulk client.
+pub(crate) const BULK_BYTES_AT_ONCE: usize = 4 * 1024 * 1024;
+
+/// Refused lines that a summary lists: enough to see what is wrong with a file.
+pub(crate) const REFUSED_LINES_MAX: usize = 1_000;
+
+/// How long a bulk append waits between two attempts while the log is busy.
+pub(crate) const BULK_BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a bulk append goes on trying while the log is busy, before it breaks off.
+pub(crate) const BULK_BUSY_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Events of one batch of a restore: an append's worth.
+pub(crate) const RESTORE_BATCH_EVENTS: usize = retold::limits::EVENTS_PER_APPEND_MAX;
+
+/// Bytes of lines of one batch of a restore: see [`APPEND_BODY_BYTES_MAX`].
+pub(crate) const RESTORE_BATCH_BYTES: usize = retold::limits::APPEND_BYTES_MAX;
+
+/// The longest silence of a live stream: proxies cut off a connection that is silent longer.
+pub(crate) const PROGRESS_INTERVAL: Duration = Duration::from_secs(15);
+
+/// The highest `waitMs`: what a client and the proxies in between wait for an answer.
+pub(crate) const WAIT_MS_MAX: u64 = 30_000;
+
+/// Seconds after which a client that was told to come back may do so.
+pub(crate) const RETRY_AFTER_S: u64 = 1;

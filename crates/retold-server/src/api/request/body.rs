@@ -1,0 +1,139 @@
+//! Reading a body: its media type, its size, and what happens to one that is too large.
+
+use axum::body::{Body, BodyDataStream};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::api::answer::{Code, Problem};
+use crate::api::limits::{BODY_PIECE_TIME_MAX, BODY_TIME_MAX, DRAIN_BYTES_MAX, DRAIN_TIME_MAX};
+
+/// The media type that a body must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Media {
+    /// `application/json`
+    Json,
+    /// `application/x-ndjson`
+    Ndjson,
+    /// `application/toml`
+    Toml,
+}
+
+impl Media {
+    fn name(self) -> &'static str {
+        match self {
+            Media::Json => "application/json",
+            Media::Ndjson => "application/x-ndjson",
+            Media::Toml => "application/toml",
+        }
+    }
+}
+
+/// Checks the media type before anything else of a request: the first argument of a handler.
+macro_rules! sent_as {
+    ($name:ident $media:ident $doc:literal) => {
+        #[doc = $doc]
+        pub(crate) struct $name;
+
+        impl<S: Send + Sync> FromRequestParts<S> for $name {
+            type Rejection = Problem;
+
+            async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+                check_media(&parts.headers, Media::$media).map(|()| $name)
+            }
+        }
+    };
+}
+
+sent_as!(SentJson Json "A body of JSON.");
+sent_as!(SentNdjson Ndjson "A body of lines, each of them JSON.");
+sent_as!(SentToml Toml "A body of TOML.");
+
+/// Checks the media type of a body; parameters such as `charset` are allowed.
+///
+/// # Errors
+/// `unsupported_media_type`.
+pub(crate) fn check_media(headers: &HeaderMap, wanted: Media) -> Result<(), Problem> {
+    let given = headers.get(header::CONTENT_TYPE);
+    let given = given.and_then(|given| given.to_str().ok());
+    let given = given.map(|given| given.split(';').next().unwrap_or_default().trim());
+    if given.is_some_and(|given| given.eq_ignore_ascii_case(wanted.name())) {
+        return Ok(());
+    }
+    let given = given.unwrap_or("none");
+    let detail = format!(
+        "accept a Content-Type of {given}: it must be {}",
+        wanted.name()
+    );
+    Err(Problem::new(Code::UnsupportedMediaType, detail).field("Content-Type"))
+}
+
+/// Reads a whole body.
+///
+/// # Errors
+/// `too_large`, after a bounded part of the rest was read and thrown away, so that a client
+/// that sends everything before it reads gets to see the answer.
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+) -> Result<Bytes, Problem> {
+    let announced = headers.get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let is_over = announced.is_some_and(|announced| announced > bytes_max as u64);
+    // Who asks before sending need not send.
+    if is_over && headers.contains_key(header::EXPECT) {
+        return Err(Problem::too_large("body", bytes_max));
+    }
+    let slow = |_| Problem::invalid("body", "it took too long to send");
+    let whole = read_whole(is_over, body, bytes_max);
+    timeout(BODY_TIME_MAX, whole).await.map_err(slow)?
+}
+
+async fn read_whole(is_over: bool, body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    let mut pieces = body.into_data_stream();
+    let mut whole = BytesMut::new();
+    while let Some(piece) = next_piece(&mut pieces).await? {
+        if is_over || whole.len() + piece.len() > bytes_max {
+            drop(whole);
+            drain(pieces).await;
+            return Err(Problem::too_large("body", bytes_max));
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(whole.freeze())
+}
+
+/// The next piece of a body; none at its end.
+///
+/// # Errors
+/// A problem where the client stops sending.
+pub(crate) async fn next_piece(pieces: &mut BodyDataStream) -> Result<Option<Bytes>, Problem> {
+    let broken = |reason: &str| Problem::invalid("body", reason);
+    match timeout(BODY_PIECE_TIME_MAX, pieces.next()).await {
+        Ok(Some(Ok(piece))) => Ok(Some(piece)),
+        Ok(Some(Err(_))) => Err(broken("it broke off before its end")),
+        Ok(None) => Ok(None),
+        Err(_) => Err(broken("nothing more of it came for too long")),
+    }
+}
+
+/// Reads and throws away a bounded part of what is left.
+pub(crate) async fn drain(mut pieces: BodyDataStream) {
+    let deadline = Instant::now() + DRAIN_TIME_MAX;
+    let mut bytes = 0;
+    while bytes < DRAIN_BYTES_MAX {
+        match timeout_at(deadline, pieces.next()).await {
+            Ok(Some(Ok(piece))) => bytes += piece.len(),
+            _ => return,
+        }
+    }
+}
+
+/// A body as text.
+pub(crate) fn text(body: &[u8]) -> Result<&str, Problem> {
+    std::str::from_utf8(body).map_err(|_| Problem::invalid("body", "must be valid UTF-8"))
+}

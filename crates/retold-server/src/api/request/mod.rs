@@ -1,0 +1,22 @@
+//! What is asked: the path, the parameters, the headers and the body, each read strictly, so
+//! that a mistake is told and not passed over.
+
+mod accept;
+mod body;
+mod event;
+mod fields;
+mod lines;
+mod parameters;
+mod precondition;
+mod target;
+mod trace;
+
+pub(crate) use accept::{Form, accept};
+pub(crate) use body::{Media, SentJson, SentNdjson, SentToml, check_media, read, text};
+pub(crate) use event::{EventFields, event_id, new_event, recorded_event};
+pub(crate) use fields::Fields;
+pub(crate) use lines::{Line, Lines};
+pub(crate) use parameters::Parameters;
+pub(crate) use precondition::expectation;
+pub(crate) use target::{Target, path_text};
+pub(crate) use trace::Trace;

@@ -1,0 +1,232 @@
+//! The events of one stream: appending and reading.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use retold::{Appended, Direction, NewEvent, RecordedEvent, StreamId, StreamQuery};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::App;
+use crate::api::answer::{Code, EventPages, Problem, etag, json, ndjson, with_sequence};
+use crate::api::limits::APPEND_BODY_BYTES_MAX;
+use crate::api::request::{
+    EventFields, Fields, Form, Parameters, SentJson, Target, Trace, accept, expectation, new_event,
+    read, text,
+};
+use crate::api::schema;
+
+/// What one event came to.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AppendedOne<'a> {
+    pub(super) is_new: bool,
+    pub(super) event: &'a RecordedEvent,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AppendedSeveral<'a> {
+    is_new: bool,
+    events: &'a [RecordedEvent],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EventsPage {
+    pub(super) events: Vec<RecordedEvent>,
+    pub(super) next: Option<String>,
+    pub(super) complete_through: u64,
+}
+
+/// Appends one event, or several of which all are written or none.
+///
+/// With an event id a repeated call is safe: it is answered with the first result. Without one it
+/// is not, since each attempt is then another event.
+#[utoipa::path(
+    post,
+    path = "/v1/streams/{aggregateType}/{aggregateId}/events",
+    tag = "streams",
+    params(schema::StreamPath, schema::Preconditions, schema::TraceParent, schema::Trust),
+    request_body(content = schema::AppendBody, content_type = "application/json"),
+    responses(
+        (status = 201, description = "Appended.", body = schema::AppendedBody,
+            headers(("Location" = String), ("ETag" = String))),
+        (status = 200, description = "Appended before; the first result.",
+            body = schema::AppendedBody, headers(("Location" = String), ("ETag" = String))),
+    ),
+)]
+pub(crate) async fn append(
+    _: SentJson,
+    State(app): State<App>,
+    Target(stream): Target,
+    mut parameters: Parameters,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let trusts = trusts(&mut parameters)?;
+    parameters.finish()?;
+    let body = read(&headers, body, APPEND_BODY_BYTES_MAX).await?;
+    let mut fields = Fields::of_body(text(&body)?)?;
+    let trace = Trace::of(&headers);
+    let in_body = fields.expected()?;
+    let is_several = fields.has("events");
+    let events = match is_several {
+        true => several(&mut fields, &stream, &trace)?,
+        false => vec![new_event(&mut fields, Some(&stream), &trace)?],
+    };
+    fields.finish()?;
+    let expected = expectation(in_body, &headers)?;
+    let call = app.retold().append(events).expect(expected);
+    let call = match trusts {
+        true => call.trust_transitions(),
+        false => call,
+    };
+    let Appended { is_new, events } = call.await?;
+    let status = written(is_new);
+    let response = match events.as_slice() {
+        [event] if !is_several => json(status, &AppendedOne { is_new, event })?,
+        events => json(status, &AppendedSeveral { is_new, events })?,
+    };
+    located(response, &events)
+}
+
+/// Whether events with the name of a transition are recorded unchecked.
+pub(super) fn trusts(parameters: &mut Parameters) -> Result<bool, Problem> {
+    match parameters.text("machine").as_deref() {
+        None => Ok(false),
+        Some("trust") => Ok(true),
+        Some(_) => Err(Problem::invalid("machine", "must be trust")),
+    }
+}
+
+fn several(
+    fields: &mut Fields<'_>,
+    stream: &StreamId,
+    trace: &Trace,
+) -> Result<Vec<NewEvent>, Problem> {
+    let invalid = || Problem::invalid("events", "must be a list of events");
+    let list = fields.raw("events").ok_or_else(invalid)?;
+    let list: Vec<&RawValue> = serde_json::from_str(list.get()).map_err(|_| invalid())?;
+    let max = retold::limits::EVENTS_PER_APPEND_MAX;
+    if list.len() > max {
+        let detail = format!("accept events: {} are over the limit of {max}", list.len());
+        return Err(Problem::new(Code::TooLarge, detail).field("events"));
+    }
+    list.into_iter()
+        .map(|event| {
+            let mut fields = Fields::of_element("events", event.get())?;
+            let event = new_event(&mut fields, Some(stream), trace)?;
+            fields.finish()?;
+            Ok(event)
+        })
+        .collect()
+}
+
+/// The status of a write: a repeated one made nothing.
+pub(super) fn written(is_new: bool) -> StatusCode {
+    match is_new {
+        true => StatusCode::CREATED,
+        false => StatusCode::OK,
+    }
+}
+
+/// Adds where the first event is found, and the entity tag after the last.
+pub(super) fn located(
+    mut response: Response,
+    events: &[RecordedEvent],
+) -> Result<Response, Problem> {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else {
+        return Ok(response);
+    };
+    let location = format!("/v1/events/{}", first.metadata.event_id);
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(etag(response, last.sequence_number))
+}
+
+/// Reads the events of a stream.
+///
+/// As JSON a page with a reference to the next one; as NDJSON all of them, streamed. Bounds are
+/// inclusive and do not turn with the direction.
+#[utoipa::path(
+    get,
+    path = "/v1/streams/{aggregateType}/{aggregateId}/events",
+    tag = "streams",
+    params(schema::StreamPath, schema::StreamEventsQuery),
+    responses(
+        (status = 200, description = "The events.",
+            content(
+                (schema::EventsPageBody = "application/json"),
+                (String = "application/x-ndjson"),
+            ),
+            headers(("Retold-Stream-Sequence" = u64))),
+    ),
+)]
+pub(crate) async fn read_stream(
+    State(app): State<App>,
+    Target(stream): Target,
+    mut parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let form = accept(&headers, &[Form::Json, Form::Ndjson])?;
+    let mut query = StreamQuery::new(stream);
+    query.from_sequence = parameters.number("fromSequence")?.unwrap_or(1);
+    query.to_sequence = parameters.number("toSequence")?.unwrap_or(u64::MAX);
+    query.from_timestamp = parameters.timestamp("fromTimestamp")?;
+    query.to_timestamp = parameters.timestamp("toTimestamp")?;
+    query.event_type = parameters.name("eventType")?;
+    query.after_position = parameters.number("after")?.unwrap_or(0);
+    query.direction = match parameters.text("direction").as_deref() {
+        None | Some("forward") => Direction::Forward,
+        Some("backward") => Direction::Backward,
+        Some(_) => {
+            let reason = "must be forward or backward";
+            return Err(Problem::invalid("direction", reason));
+        }
+    };
+    match form {
+        Form::Ndjson => {
+            let limit = parameters.limit()?;
+            parameters.finish()?;
+            let stream = query.stream.clone();
+            let mut pages = EventPages::of_stream(app.retold(), query, limit).await?;
+            let first = pages.next().await?;
+            let head = pages.head.ok_or_else(|| unknown_stream(&stream))?;
+            Ok(with_sequence(ndjson(first, pages), head.sequence_number))
+        }
+        _ => {
+            query.limit = parameters.page_limit()?;
+            parameters.finish()?;
+            page(&app, query, &parameters).await
+        }
+    }
+}
+
+async fn page(app: &App, query: StreamQuery, given: &Parameters) -> Result<Response, Problem> {
+    let page = app.retold().store().read_stream(query.clone()).await?;
+    let head = page.head.ok_or_else(|| unknown_stream(&query.stream))?;
+    let turned = match query.direction {
+        Direction::Forward => "fromSequence",
+        Direction::Backward => "toSequence",
+    };
+    let next = page
+        .next
+        .map(|next| given.reference(turned, &next.to_string()));
+    let page = EventsPage {
+        next,
+        complete_through: page.complete_through,
+        events: page.into_events()?,
+    };
+    Ok(with_sequence(
+        json(StatusCode::OK, &page)?,
+        head.sequence_number,
+    ))
+}
+
+/// What a read of a stream without events answers.
+pub(super) fn unknown_stream(stream: &StreamId) -> Problem {
+    Problem::new(Code::NotFound, format!("find stream {stream}"))
+}

@@ -1,0 +1,40 @@
+//! The routes, by what they are about.
+
+mod bulk;
+mod events;
+mod health;
+mod log;
+mod machines;
+mod restore;
+mod snapshots;
+mod state;
+mod streams;
+mod transitions;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::App;
+
+/// All routes, with what the OpenAPI document says of them.
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(events::read_stream, events::append))
+        .routes(routes!(transitions::transition))
+        .routes(routes!(state::state))
+        .routes(routes!(
+            snapshots::list_snapshots,
+            snapshots::make_snapshot,
+            snapshots::prune_snapshots
+        ))
+        .routes(routes!(snapshots::latest_snapshot))
+        .routes(routes!(streams::list_streams))
+        .routes(routes!(log::read_log, bulk::append_lines))
+        .routes(routes!(log::read_event))
+        .routes(routes!(restore::restore))
+        .routes(routes!(machines::list_machines))
+        .routes(routes!(machines::read_machine, machines::add_machine))
+        .routes(routes!(health::is_alive))
+        .routes(routes!(health::is_ready))
+        .routes(routes!(health::info))
+}

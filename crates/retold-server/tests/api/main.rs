@@ -1,0 +1,17 @@
+//! The HTTP API, from the outside: every route, every row of the error table.
+
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod bulk;
+mod document;
+mod errors;
+mod guard;
+mod live;
+mod machines;
+mod reads;
+mod restore;
+mod snapshots;
+mod state;
+mod support;
+mod writes;

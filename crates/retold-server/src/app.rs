@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use retold::Retold;
+
+use crate::metrics::{self, Metrics};
 
 /// How the service behaves.
 #[derive(Debug, Clone, Default)]
@@ -23,13 +26,18 @@ pub struct App {
 struct Inner {
     retold: Retold,
     options: Options,
+    metrics: Metrics,
 }
 
 impl App {
     /// Serves a store.
     pub fn new(retold: Retold, options: Options) -> App {
         App {
-            inner: Arc::new(Inner { retold, options }),
+            inner: Arc::new(Inner {
+                metrics: Metrics::new(retold.clone()),
+                retold,
+                options,
+            }),
         }
     }
 
@@ -42,6 +50,11 @@ impl App {
     pub fn options(&self) -> &Options {
         &self.inner.options
     }
+
+    /// What is counted for `/metrics`.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
 }
 
 /// The whole service: the API and the console.
@@ -49,5 +62,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .merge(crate::api::router())
         .merge(crate::console::router())
+        .merge(metrics::router())
+        .layer(from_fn_with_state(app.clone(), metrics::observe))
         .with_state(app)
 }

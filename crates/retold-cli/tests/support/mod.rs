@@ -37,6 +37,47 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
+/// Appends to a stream of its own, one event after the other on one connection, until the server
+/// takes no more; says how many were acknowledged.
+pub fn append_until_refused(address: &str, writer: usize) -> u64 {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut answers = BufReader::new(stream.try_clone().unwrap());
+    let body = r#"{"eventType":"e","payload":null}"#;
+    let request = format!(
+        "POST /v1/streams/W/{writer}/events HTTP/1.1\r\nhost: {address}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut accepted = 0;
+    while stream.write_all(request.as_bytes()).is_ok() {
+        let (mut length, mut status) = (0, String::new());
+        loop {
+            let mut line = String::new();
+            if answers.read_line(&mut line).unwrap_or(0) == 0 {
+                return accepted;
+            }
+            let line = line.trim_end();
+            if line.starts_with("HTTP/1.1") {
+                status = line.to_owned();
+            }
+            if let Some(bytes) = line.strip_prefix("content-length: ") {
+                length = bytes.parse().unwrap();
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        if answers.read_exact(&mut body).is_err() {
+            return accepted;
+        }
+        assert!(status.contains("201"), "{status}");
+        accepted += 1;
+    }
+    accepted
+}
+
 /// A server of `folder/data`.
 pub struct Server {
     pub child: Child,
@@ -45,7 +86,16 @@ pub struct Server {
 
 impl Server {
     pub fn start(folder: &Path, arguments: &[&str]) -> Server {
-        let mut all = vec!["serve", "--listen", "127.0.0.1:0", "--log-format", "json"];
+        Server::listen(folder, "127.0.0.1:0", arguments)
+    }
+
+    /// A server at an address that was another's before.
+    pub fn start_at(folder: &Path, address: &str) -> Server {
+        Server::listen(folder, address, &[])
+    }
+
+    fn listen(folder: &Path, address: &str, arguments: &[&str]) -> Server {
+        let mut all = vec!["serve", "--listen", address, "--log-format", "json"];
         all.extend(arguments);
         let mut child = retold(folder, &all).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());

@@ -149,6 +149,7 @@ fn walk_through(folder: &Path, store: &str) {
     );
     assert_eq!(count(&["snapshots", "list", "Issue/4/2"]), 0);
 
+    assert_eq!(count(&["machines", "list"]), 2);
     let machine = one(folder, store, &["machines", "show", "Issue"]);
     assert_eq!(machine["initial"], json!("TODO"));
     let file = folder.join("machine.toml");

@@ -44,6 +44,19 @@ pub(crate) struct Import {
     /// Stops at the first line that is refused.
     #[arg(long)]
     strict: bool,
+
+    /// What to do with events that have the name of a transition of their type's machine.
+    #[arg(long, value_enum, default_value = "none")]
+    machine: Transitions,
+}
+
+/// What to do with events that are transitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Transitions {
+    /// Refuse them: they belong to no machine, or were meant to be asked for.
+    None,
+    /// Record them unchecked: for a history that was made elsewhere.
+    Trust,
 }
 
 /// What became of the lines.
@@ -103,8 +116,13 @@ impl Import {
     ) -> anyhow::Result<Outcome> {
         let progress = Progress::new(output, "imported", None);
         let reading = Arc::new(Mutex::new(Reading::default()));
-        let body = body(items, Arc::clone(&reading), self.strict, |event| event.new);
-        let path = Path::new(&["events"]);
+        let refused = match self.strict {
+            true => Refused::End,
+            false => Refused::PassOver,
+        };
+        let body = body(items, Arc::clone(&reading), refused, |event| event.new);
+        let trust = self.machine == Transitions::Trust;
+        let path = Path::new(&["events"]).with_some("machine", trust.then_some("trust"));
         let request = Request::post(path.as_str())
             .header(CONTENT_TYPE, NDJSON)
             .header(ACCEPT, NDJSON)
@@ -155,9 +173,9 @@ async fn is_empty(client: &Client) -> anyhow::Result<bool> {
 
 async fn restore(client: &Client, output: &Output, items: Items) -> anyhow::Result<()> {
     let reading = Arc::new(Mutex::new(Reading::default()));
-    // What cannot be restored whole is not restored at all, so the first refused line ends it.
-    let body = body(items, Arc::clone(&reading), true, |event| {
-        event.recorded.unwrap_or(event.new)
+    // A part of an export must not pass for the whole, so the first refused line breaks it off.
+    let body = body(items, Arc::clone(&reading), Refused::Break, |event| {
+        event.recorded.or(event.new)
     });
     let request = Request::post(Path::new(&["restore"]).as_str())
         .header(CONTENT_TYPE, NDJSON)
@@ -190,12 +208,23 @@ async fn restore(client: &Client, output: &Output, items: Items) -> anyhow::Resu
     ))
 }
 
+/// What a line that cannot be read does to those behind it.
+#[derive(Debug, Clone, Copy)]
+enum Refused {
+    /// Nothing.
+    PassOver,
+    /// They are not sent.
+    End,
+    /// They are not sent, and the service must not take what was for the whole.
+    Break,
+}
+
 /// A body that is read from the file as fast as it is sent, and no faster.
 fn body(
     items: Items,
     reading: Arc<Mutex<Reading>>,
-    strict: bool,
-    spell: impl Fn(import::Event) -> String + Send + 'static,
+    refused: Refused,
+    spell: impl Fn(import::Event) -> Option<String> + Send + 'static,
 ) -> Body {
     let (sending, lines) = mpsc::channel::<io::Result<Bytes>>(AHEAD_MAX);
     // Files are read, and perhaps decompressed, where no request waits for it.
@@ -203,8 +232,11 @@ fn body(
         for item in items {
             match item {
                 Ok(Item::Event(event)) => {
-                    lock(&reading).sent.push_back(event.line);
-                    let mut line = spell(event);
+                    let number = event.line;
+                    let Some(mut line) = spell(event) else {
+                        continue;
+                    };
+                    lock(&reading).sent.push_back(number);
                     line.push('\n');
                     if sending.blocking_send(Ok(line.into())).is_err() {
                         return;
@@ -212,8 +244,14 @@ fn body(
                 }
                 Ok(Item::Refused { line, reason }) => {
                     lock(&reading).refused.push((line, reason));
-                    if strict {
-                        return;
+                    match refused {
+                        Refused::PassOver => {}
+                        Refused::End => return,
+                        Refused::Break => {
+                            let broken = io::Error::other("a line was refused");
+                            let _ = sending.blocking_send(Err(broken));
+                            return;
+                        }
                     }
                 }
                 Err(error) => {

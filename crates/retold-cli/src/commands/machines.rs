@@ -13,6 +13,7 @@ use crate::output::{Output, Table, shown};
 
 const EXAMPLES: &str = "\
 Examples:
+  retold machines list
   retold machines show Issue                    its states and transitions
   retold machines show Issue --toml > issue.toml
   retold machines add issue.toml                a new version, for new transitions only";
@@ -27,6 +28,8 @@ pub(crate) struct Machines {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
+    /// Lists the aggregate types that have a machine.
+    List,
     /// Shows the machine of an aggregate type.
     Show {
         /// The aggregate type.
@@ -46,19 +49,42 @@ impl Machines {
     /// Adding one makes a store.
     pub(crate) fn opening(&self) -> Opening {
         match self.action {
-            Action::Show { .. } => Opening::MustExist,
+            Action::List | Action::Show { .. } => Opening::MustExist,
             Action::Add { .. } => Opening::MayMake,
         }
     }
 
     pub(crate) async fn run(self, client: &Client, output: &Output) -> anyhow::Result<()> {
         match self.action {
+            Action::List => list(client, output).await,
             Action::Show {
                 aggregate_type,
                 toml,
             } => show(client, output, &aggregate_type, toml).await,
             Action::Add { file } => add(client, output, file).await,
         }
+    }
+}
+
+async fn list(client: &Client, output: &Output) -> anyhow::Result<()> {
+    let machines: Value = client.get_as(Path::new(&["machines"]).as_str()).await?;
+    let mut table = Table::new(&["TYPE", "INITIAL", "STATES", "TRANSITIONS"]);
+    for machine in machines["machines"].as_array().into_iter().flatten() {
+        if output.json {
+            output.line(machine.to_string())?;
+            continue;
+        }
+        let count = |name: &str| machine[name].as_array().map_or(0, Vec::len).to_string();
+        table.push(vec![
+            shown(&machine["type"]),
+            shown(&machine["initial"]),
+            count("states"),
+            count("transitions"),
+        ]);
+    }
+    match output.json {
+        true => Ok(()),
+        false => output.table(&table),
     }
 }
 

@@ -26,8 +26,9 @@ pub(crate) enum Item {
 pub(crate) struct Event {
     /// Its line, from 1.
     pub(crate) line: u64,
-    /// As a line of `POST /v1/events` takes it, in one line of JSON.
-    pub(crate) new: String,
+    /// As a line of `POST /v1/events` takes it, in one line of JSON; none for an event of
+    /// Retold's own, which only a restore may write.
+    pub(crate) new: Option<String>,
     /// As it was recorded, where the file is an export: in one line of JSON.
     pub(crate) recorded: Option<String>,
 }

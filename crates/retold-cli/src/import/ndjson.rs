@@ -1,10 +1,10 @@
 //! Lines of JSON: an event on each, new or as an export wrote it.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 
 use anyhow::Context;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 
 use super::{Event, Item};
 
@@ -38,33 +38,54 @@ pub(super) fn read(file: impl Read + Send) -> impl Iterator<Item = anyhow::Resul
     })
 }
 
+/// The fields of an object, each in its own spelling.
+type Fields = BTreeMap<String, Box<RawValue>>;
+
 fn item(line: u64, bytes: &[u8]) -> Item {
-    // The fields' own spelling stays; only what the store gives anew is taken out.
-    let fields = serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(bytes);
-    let mut fields = match fields {
+    let refused = |reason: String| Item::Refused { line, reason };
+    let mut fields = match serde_json::from_slice::<Fields>(bytes) {
         Ok(fields) => fields,
-        Err(error) => {
-            let reason = format!("not an object in JSON: {error}");
-            return Item::Refused { line, reason };
-        }
+        Err(error) => return refused(format!("not an object in JSON: {error}")),
     };
     let is_recorded = RECORDED.iter().all(|name| fields.contains_key(*name));
+    if !is_recorded {
+        return match serde_json::to_string(&fields) {
+            Ok(new) => Item::Event(Event {
+                line,
+                new: Some(one_line(new)),
+                recorded: None,
+            }),
+            Err(error) => refused(error.to_string()),
+        };
+    }
     for name in RECORDED {
         fields.remove(name);
     }
-    let new = match serde_json::to_string(&fields) {
-        Ok(new) => one_line(new),
-        Err(error) => {
-            let reason = error.to_string();
-            return Item::Refused { line, reason };
-        }
-    };
-    let recorded = is_recorded.then(|| String::from_utf8_lossy(bytes.trim_ascii()).into_owned());
-    Item::Event(Event {
-        line,
-        new,
-        recorded,
-    })
+    match appendable(fields) {
+        Ok(new) => Item::Event(Event {
+            line,
+            new: new.map(one_line),
+            recorded: Some(String::from_utf8_lossy(bytes.trim_ascii()).into_owned()),
+        }),
+        Err(error) => refused(error.to_string()),
+    }
+}
+
+/// A recorded event as anybody may append it: without what only Retold writes.
+fn appendable(mut fields: Fields) -> serde_json::Result<Option<String>> {
+    let aggregate_type = fields.get("aggregateType").map(|raw| raw.get());
+    if aggregate_type.is_some_and(|raw| raw.starts_with("\"$")) {
+        return Ok(None);
+    }
+    if let Some(metadata) = fields.get("metadata") {
+        let mut metadata: Fields = serde_json::from_str(metadata.get())?;
+        metadata.retain(|name, _| !name.starts_with('$'));
+        fields.insert(
+            "metadata".into(),
+            serde_json::value::to_raw_value(&metadata)?,
+        );
+    }
+    serde_json::to_string(&fields).map(Some)
 }
 
 /// An end of line inside of JSON is white space; a lone carriage return may be left in a value.
@@ -87,7 +108,7 @@ mod tests {
             items[0],
             Item::Event(Event {
                 line: 1,
-                new: "{\"aggregateType\":\"A\",\"payload\":1.0e1}".into(),
+                new: Some("{\"aggregateType\":\"A\",\"payload\":1.0e1}".into()),
                 recorded: None,
             })
         );
@@ -95,7 +116,23 @@ mod tests {
         let Item::Event(event) = &items[2] else {
             panic!("an exported line is an event");
         };
-        assert_eq!((event.line, event.new.as_str()), (4, "{}"));
+        assert_eq!((event.line, event.new.as_deref()), (4, Some("{}")));
         assert!(event.recorded.is_some());
+    }
+
+    #[test]
+    fn what_only_retold_writes_is_not_appended() {
+        let line = |aggregate_type: &str| {
+            format!(
+                r#"{{"aggregateType":"{aggregate_type}","metadata":{{"$machine":"x","actor":"a"}},"position":1,"sequenceNumber":1,"persistedAt":"x"}}"#
+            )
+        };
+        let new = |text: String| match item(1, text.as_bytes()) {
+            Item::Event(event) => event.new,
+            Item::Refused { reason, .. } => panic!("{reason}"),
+        };
+        let wanted = r#"{"aggregateType":"Issue","metadata":{"actor":"a"}}"#;
+        assert_eq!(new(line("Issue")).as_deref(), Some(wanted));
+        assert_eq!(new(line("$machine")), None);
     }
 }

@@ -10,6 +10,16 @@ pub struct StoreStatistics {
     pub write_micros: Distribution,
 }
 
+impl StoreStatistics {
+    /// What a store has counted.
+    pub fn new(group_events: Distribution, write_micros: Distribution) -> StoreStatistics {
+        StoreStatistics {
+            group_events,
+            write_micros,
+        }
+    }
+}
+
 /// How often values of about a size occurred.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Distribution {

@@ -14,6 +14,18 @@ Examples:
   retold state Issue/42 --at-persisted 2024-03-01    as it was known then
   retold state Issue/42 --history --json             with everything that led there";
 
+/// The order in which the parts of a state are read; what is not among them comes first.
+const ORDER: [&str; 8] = [
+    "exists",
+    "status",
+    "transitionCount",
+    "lastTransitionAt",
+    "sequenceNumber",
+    "position",
+    "final",
+    "laterAtOrBefore",
+];
+
 /// Shows a state, now or at an earlier moment.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -74,7 +86,9 @@ impl State {
             return output.line(answer);
         }
         let state: Value = parsed(&answer)?;
-        output.table(&Table::of_fields(fields(&state)))?;
+        let mut shown = fields(&state);
+        shown.sort_by_key(|(name, _)| ORDER.iter().position(|known| known == name));
+        output.table(&Table::of_fields(shown))?;
         show_list(
             output,
             "Possible now",

@@ -25,7 +25,7 @@ const PAST: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// Steps of the made-up history: with forty issues some are finished, some are on their way, and
 /// none has more events than fit a screen or two.
-const PAST_STEPS: u32 = 420;
+const PAST_STEPS: u32 = 320;
 
 /// Time between two steps while the demo runs: often enough to be seen, and at most some 43,000
 /// events on a day on which it is forgotten.
@@ -80,17 +80,19 @@ impl Demo {
 async fn begin(retold: &Retold, folder: &Path) -> anyhow::Result<World> {
     let log = retold.log(LogQuery::after(0).limit(1)).await?;
     if log.entries.is_empty() {
-        let mark = StreamId::new(MARK.0, MARK.1)?;
-        let note = json!({"note": "everything in this store is made up"});
-        retold
-            .append(NewEvent::new(mark, "demo.begun", &note)?)
-            .await?;
         let mut world = World::default();
         let now = Timestamp::now();
         let past = i64::try_from(PAST.as_micros()).unwrap_or(i64::MAX);
+        let mark = StreamId::new(MARK.0, MARK.1)?;
+        let note = json!({"note": "everything in this store is made up"});
+        let mark = NewEvent::new(mark, "demo.begun", &note)?;
+        let begun = now.saturating_add_micros(-past);
+        retold.append(mark.timestamp(begun)).await?;
         for step in 0..PAST_STEPS {
             let ago = past - past / i64::from(PAST_STEPS) * i64::from(step);
-            world.step(retold, now.saturating_add_micros(-ago)).await?;
+            world
+                .past_step(retold, now.saturating_add_micros(-ago))
+                .await?;
         }
         return Ok(world);
     }

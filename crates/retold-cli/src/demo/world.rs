@@ -7,10 +7,10 @@ use serde_json::json;
 use super::chance::Chance;
 use super::story::{PEOPLE, REMARKS, TITLES, reasons};
 
-/// Issues of the past, and the number that is kept up while the demo runs.
+/// Issues of the past.
 const ISSUES: u64 = 40;
 
-/// Unfinished issues below which another one is opened once there are [`ISSUES`].
+/// Unfinished issues below which another one is opened while the demo runs.
 const UNFINISHED: usize = 12;
 
 /// Issues that are opened at most: a demo that is forgotten for a week ends by itself.
@@ -98,16 +98,25 @@ impl World {
         Ok(world)
     }
 
-    /// Something happens, at a time.
-    pub(super) async fn step(&mut self, retold: &Retold, at: Timestamp) -> anyhow::Result<()> {
-        let is_past = self.opened < ISSUES;
-        let wants_more = match is_past {
-            true => self.issues.is_empty() || self.chance.percent(14),
-            false => self.issues.len() < UNFINISHED && self.opened < ISSUES_MAX,
-        };
-        if wants_more {
+    /// Something happened, in the past.
+    pub(super) async fn past_step(&mut self, retold: &Retold, at: Timestamp) -> anyhow::Result<()> {
+        let wants_more = self.issues.is_empty() || self.chance.percent(18);
+        if wants_more && self.opened < ISSUES {
             return self.open(retold, at).await;
         }
+        self.go_on(retold, at).await
+    }
+
+    /// Something happens.
+    pub(super) async fn step(&mut self, retold: &Retold, at: Timestamp) -> anyhow::Result<()> {
+        if self.issues.len() < UNFINISHED && self.opened < ISSUES_MAX {
+            return self.open(retold, at).await;
+        }
+        self.go_on(retold, at).await
+    }
+
+    /// Something that is there goes on.
+    async fn go_on(&mut self, retold: &Retold, at: Timestamp) -> anyhow::Result<()> {
         let places: Vec<usize> = (0..self.issues.len()).collect();
         let Some(&place) = self.chance.pick(&places) else {
             return Ok(());

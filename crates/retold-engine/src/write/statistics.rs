@@ -36,10 +36,7 @@ impl WriteStatistics {
     }
 
     pub(crate) fn read(&self) -> StoreStatistics {
-        let mut statistics = StoreStatistics::default();
-        statistics.group_events = self.group_events.read();
-        statistics.write_micros = self.write_micros.read();
-        statistics
+        StoreStatistics::new(self.group_events.read(), self.write_micros.read())
     }
 }
 

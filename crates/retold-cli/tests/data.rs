@@ -1,6 +1,8 @@
 //! The commands that work with data: on a folder, through a server, and on a folder that a
 //! server holds. The answers must be the same.
 
+#![allow(clippy::unwrap_used, reason = "a test says enough by failing")]
+
 mod support;
 
 use std::io::{BufRead, BufReader};

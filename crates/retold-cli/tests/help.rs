@@ -1,5 +1,7 @@
 //! What a person reads who asks for help.
 
+#![allow(clippy::unwrap_used, reason = "a test says enough by failing")]
+
 mod support;
 
 use support::{run, text};

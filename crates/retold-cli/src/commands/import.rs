@@ -152,7 +152,8 @@ impl Import {
         if let Some(error) = reading.failed.take() {
             return Err(error);
         }
-        if !(self.strict && outcome.refused > 0) && !reading.sent.is_empty() {
+        let was_ended = self.strict && outcome.refused > 0;
+        if !was_ended && !reading.sent.is_empty() {
             let message = format!(
                 "learn what became of {} events from line {} on: the answers ended early",
                 reading.sent.len(),

@@ -1,6 +1,7 @@
 //! The real program, run as a person runs it.
 
 #![allow(
+    clippy::unwrap_used,
     dead_code,
     unreachable_pub,
     reason = "each test file is a program of its own that uses a part of this"

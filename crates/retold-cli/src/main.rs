@@ -1,3 +1,32 @@
-//! The program `retold`.
+//! The program `retold`: serves a store, and works with it from a shell.
 
-fn main() {}
+mod arguments;
+mod client;
+mod commands;
+mod demo;
+mod import;
+mod logging;
+mod output;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use crate::arguments::Arguments;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output::new(arguments.json);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let done = runtime
+        .context("start the runtime")
+        .and_then(|runtime| runtime.block_on(commands::run(arguments, &output)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output.fail(&error),
+    }
+}

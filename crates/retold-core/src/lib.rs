@@ -12,6 +12,7 @@ mod point_in_time;
 mod query;
 mod side_store;
 mod snapshot;
+mod statistics;
 mod store;
 mod stream_id;
 mod subscription;
@@ -31,6 +32,7 @@ pub use query::{
 };
 pub use side_store::{SideStore, SnapshotPage, SnapshotQuery};
 pub use snapshot::{Checkpoint, ReducerId, Snapshot};
+pub use statistics::{Distribution, StoreStatistics};
 pub use store::{Capabilities, Era, EventStore, LogHead, ReadConsistency, StreamHead};
 pub use stream_id::StreamId;
 pub use subscription::{Batch, Subscription};

@@ -5,7 +5,10 @@ use async_trait::async_trait;
 
 use crate::append::{Append, Appended, RestoreBatch};
 use crate::query::{LogPage, LogQuery, StreamPage, StreamQuery, StreamsPage, StreamsQuery};
-use crate::{Error, EventId, LogId, Position, RecordedEvent, SequenceNumber, StreamId, Timestamp};
+use crate::{
+    Error, EventId, LogId, Position, RecordedEvent, SequenceNumber, StoreStatistics, StreamId,
+    Timestamp,
+};
 
 /// How fresh a read is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +145,11 @@ pub trait EventStore: Send + Sync + 'static {
     /// [`Error::Corrupt`], or [`Error::Unsupported`] for a store that only reads.
     async fn check_writable(&self) -> Result<(), Error> {
         Ok(())
+    }
+
+    /// What the store has done since it was opened, where it counts.
+    fn statistics(&self) -> StoreStatistics {
+        StoreStatistics::default()
     }
 
     /// Finishes what was accepted and gives back what the store holds (files, locks,

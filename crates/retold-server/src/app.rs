@@ -7,6 +7,7 @@ use axum::middleware::from_fn_with_state;
 use retold::Retold;
 
 use crate::guard::guard;
+use crate::metrics::{self, Metrics};
 
 /// How the service behaves.
 #[derive(Debug, Clone, Default)]
@@ -26,13 +27,18 @@ pub struct App {
 struct Inner {
     retold: Retold,
     options: Options,
+    metrics: Metrics,
 }
 
 impl App {
     /// Serves a store.
     pub fn new(retold: Retold, options: Options) -> App {
         App {
-            inner: Arc::new(Inner { retold, options }),
+            inner: Arc::new(Inner {
+                metrics: Metrics::new(retold.clone()),
+                retold,
+                options,
+            }),
         }
     }
 
@@ -45,6 +51,11 @@ impl App {
     pub fn options(&self) -> &Options {
         &self.inner.options
     }
+
+    /// What is counted for `/metrics`.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
 }
 
 /// The whole service: the API and the console.
@@ -52,8 +63,10 @@ pub fn router(app: App) -> Router {
     Router::new()
         .merge(crate::api::router())
         .merge(crate::console::router())
+        .merge(metrics::router())
         .fallback(crate::api::no_route)
         .method_not_allowed_fallback(crate::api::no_method)
         .layer(from_fn_with_state(app.clone(), guard))
+        .layer(from_fn_with_state(app.clone(), metrics::observe))
         .with_state(app)
 }

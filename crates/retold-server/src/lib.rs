@@ -4,5 +4,8 @@ mod api;
 mod app;
 mod console;
 mod guard;
+mod metrics;
+mod serve;
 
 pub use app::{App, Options, router};
+pub use serve::{ServeError, Server, stop_signal};

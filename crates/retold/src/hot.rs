@@ -1,6 +1,8 @@
 //! The states of the streams that were written last, so that a transition need not read its
 //! stream. A state from here may only accept: the append checks it by its sequence number.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use quick_cache::sync::Cache;
 use retold_core::{RecordedEvent, StreamId};
 
@@ -12,13 +14,35 @@ pub const HOT_STATES_MAX: usize = 10_000;
 
 pub(crate) struct HotStates {
     by_stream: Cache<StreamId, Folded<MachineState>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 impl HotStates {
     pub(crate) fn new(states_max: usize) -> HotStates {
         HotStates {
             by_stream: Cache::new(states_max),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
         }
+    }
+
+    /// How often a transition found its state here, and how often not.
+    pub(crate) fn hits_and_misses(&self) -> (u64, u64) {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (read(&self.hits), read(&self.misses))
+    }
+
+    /// The state for a transition; whether there is one is counted.
+    pub(crate) fn look_up(&self, stream: &StreamId) -> Option<Folded<MachineState>> {
+        let found = self.get(stream);
+        let count = if found.is_some() {
+            &self.hits
+        } else {
+            &self.misses
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        found
     }
 
     pub(crate) fn get(&self, stream: &StreamId) -> Option<Folded<MachineState>> {

@@ -202,6 +202,7 @@ pub mod recovery;
 mod retold;
 mod snapshots;
 mod state;
+mod statistics;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod transition;
@@ -220,15 +221,16 @@ pub use machine::{
 pub use retold::Retold;
 pub use snapshots::{CreateSnapshot, SnapshotCreated, Snapshots};
 pub use state::{Difference, HistoryEntry, MachineReducer, MachineState, State, StateQuery};
+pub use statistics::Statistics;
 pub use transition::{TRANSITION_ATTEMPTS_MAX, Transition, TransitionCall, Transitioned};
 
 pub use retold_core::{
-    Appended, Batch, Capabilities, Checkpoint, Clock, Damage, Direction, Entry,
+    Appended, Batch, Capabilities, Checkpoint, Clock, Damage, Direction, Distribution, Entry,
     Error as StoreError, EventId, EventStore, Expected, Filter, Json, JsonError, LogHead, LogId,
     LogPage, LogQuery, Lost, Metadata, NewEvent, PointInTime, Position, ReadConsistency,
     RecordedEvent, ReducerId, RestoreBatch, SequenceNumber, SideStore, Snapshot, SnapshotPage,
-    StreamConflict, StreamHead, StreamId, StreamPage, StreamQuery, StreamSummary, StreamsPage,
-    StreamsQuery, Subscription, SystemClock, Text, Timestamp, TimestampError, limits,
+    StoreStatistics, StreamConflict, StreamHead, StreamId, StreamPage, StreamQuery, StreamSummary,
+    StreamsPage, StreamsQuery, Subscription, SystemClock, Text, Timestamp, TimestampError, limits,
 };
 
 /// The embedded engine's own calls: checking a folder, and recovering it.

@@ -51,16 +51,12 @@ impl Inner {
         metadata: Json,
     ) -> Result<Option<Snapshot>, Error> {
         let (store, side_store) = (&*self.store, &*self.side_store);
-        fold::save(
-            store,
-            side_store,
-            &*self.clock,
-            stream,
-            reducer,
-            folded,
-            metadata,
-        )
-        .await
+        let clock = &*self.clock;
+        let saved = fold::save(store, side_store, clock, stream, reducer, folded, metadata).await?;
+        if saved.is_some() {
+            self.making.count();
+        }
+        Ok(saved)
     }
 }
 

@@ -12,8 +12,8 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use retold_core::{
     Append, Appended, Capabilities, Era, Error, EventId, EventStore, LogHead, LogPage, LogQuery,
-    Position, RecordedEvent, RestoreBatch, StreamHead, StreamId, StreamPage, StreamQuery,
-    StreamsPage, StreamsQuery,
+    Position, RecordedEvent, RestoreBatch, StoreStatistics, StreamHead, StreamId, StreamPage,
+    StreamQuery, StreamsPage, StreamsQuery,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -415,6 +415,11 @@ impl EventStore for EngineStore {
     async fn check_writable(&self) -> Result<(), Error> {
         let writer = self.shared.writer(Vec::new)?;
         writer.refusal().map_or(Ok(()), Err)
+    }
+
+    fn statistics(&self) -> StoreStatistics {
+        let writer = self.shared.writer.as_ref();
+        writer.map_or_else(Default::default, |writer| writer.statistics.read())
     }
 
     async fn close(&self) -> Result<(), Error> {

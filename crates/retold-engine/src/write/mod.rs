@@ -3,5 +3,6 @@
 
 pub(crate) mod group;
 pub(crate) mod recent;
+pub(crate) mod statistics;
 pub(crate) mod syncer;
 pub(crate) mod writer;

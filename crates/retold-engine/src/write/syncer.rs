@@ -2,7 +2,7 @@
 //! function that a thread drives in production and a simulator drives from its seed.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use retold_core::Position;
 
@@ -87,10 +87,16 @@ impl Syncer {
             return group.waiters.into_iter().for_each(|waiter| waiter.settle());
         }
         let is_mark = group.waiters.is_empty();
+        let events = group.entries.len();
+        let began = Instant::now();
         let outcome = self.tail.write(group.take_draft());
         self.visible.extend(self.tail.take_begun());
         match outcome {
             Ok(written) => {
+                // Marks and decisions hold no events and would hide how well events share syncs.
+                if events > 0 {
+                    self.writer.statistics.record(events, began.elapsed());
+                }
                 let frame = u32::try_from(written.offset).expect("segments are at most 4 GiB");
                 let mut entries = std::mem::take(&mut group.entries);
                 for entry in &mut entries {

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::group::{Answer, Failure, Group, Waiter, ids_of};
 use super::recent::{LookedUp, Recent};
+use super::statistics::WriteStatistics;
 use crate::log::frame::Kind;
 
 /// What is encoded but not yet durable, and what is needed to encode more.
@@ -22,6 +23,8 @@ pub(crate) struct Writer {
     filled: Condvar,
     log_id: LogId,
     clock: Arc<dyn Clock>,
+    /// What the syncer counts, where the store finds it.
+    pub(crate) statistics: WriteStatistics,
 }
 
 pub(crate) struct Queue {
@@ -67,6 +70,7 @@ impl Writer {
             filled: Condvar::new(),
             log_id,
             clock,
+            statistics: WriteStatistics::default(),
         }
     }
 

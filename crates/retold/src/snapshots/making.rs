@@ -2,6 +2,7 @@
 //! for those in progress.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use retold_core::{Json, PointInTime, RecordedEvent, SequenceNumber, Snapshot, StreamId};
@@ -24,6 +25,7 @@ pub(crate) struct Making {
     counts: Arc<Mutex<Counts>>,
     finished: Arc<Notify>,
     turns: Arc<Semaphore>,
+    made: AtomicU64,
 }
 
 /// How many snapshots are in progress.
@@ -39,6 +41,7 @@ impl Default for Making {
             counts: Arc::default(),
             finished: Arc::default(),
             turns: Arc::new(Semaphore::new(AT_A_TIME)),
+            made: AtomicU64::new(0),
         }
     }
 }
@@ -48,6 +51,21 @@ impl Making {
     pub(crate) async fn wait_for(&self, stream: &StreamId) {
         self.wait_until(|counts| !counts.by_stream.contains_key(stream))
             .await;
+    }
+
+    /// Counts one that was kept.
+    pub(crate) fn count(&self) {
+        self.made.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many were kept.
+    pub(crate) fn made(&self) -> u64 {
+        self.made.load(Ordering::Relaxed)
+    }
+
+    /// How many are in progress.
+    pub(crate) fn in_progress(&self) -> u64 {
+        lock(&self.counts).total as u64
     }
 
     /// Waits until no snapshot is in progress.

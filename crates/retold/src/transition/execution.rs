@@ -97,7 +97,7 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     /// One round: the current state, the judgement, the append.
     async fn run(&self, machine: &Machine) -> Result<Round, Error> {
-        let hot = self.inner.hot.get(self.stream);
+        let hot = self.inner.hot.look_up(self.stream);
         let mut is_certain = hot.is_none();
         let mut current = match hot {
             Some(hot) => hot,

@@ -1,0 +1,164 @@
+//! The real program, run as a person runs it.
+
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "each test file is a program of its own that uses a part of this"
+)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long anything may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The program with arguments, in a folder, and with nothing of the tester's settings.
+pub fn retold(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_retold"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("RETOLD_STORE")
+        .env_remove("RUST_LOG")
+        .env_remove("NO_COLOR")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs the program to its end.
+pub fn run(folder: &Path, arguments: &[&str]) -> Output {
+    retold(folder, arguments).output().unwrap()
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Appends to a stream of its own, one event after the other on one connection, until the server
+/// takes no more; says how many were acknowledged.
+pub fn append_until_refused(address: &str, writer: usize) -> u64 {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut answers = BufReader::new(stream.try_clone().unwrap());
+    let body = r#"{"eventType":"e","payload":null}"#;
+    let request = format!(
+        "POST /v1/streams/W/{writer}/events HTTP/1.1\r\nhost: {address}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut accepted = 0;
+    while stream.write_all(request.as_bytes()).is_ok() {
+        let (mut length, mut status) = (0, String::new());
+        loop {
+            let mut line = String::new();
+            if answers.read_line(&mut line).unwrap_or(0) == 0 {
+                return accepted;
+            }
+            let line = line.trim_end();
+            if line.starts_with("HTTP/1.1") {
+                status = line.to_owned();
+            }
+            if let Some(bytes) = line.strip_prefix("content-length: ") {
+                length = bytes.parse().unwrap();
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        if answers.read_exact(&mut body).is_err() {
+            return accepted;
+        }
+        assert!(status.contains("201"), "{status}");
+        accepted += 1;
+    }
+    accepted
+}
+
+/// A server of `folder/data`.
+pub struct Server {
+    pub child: Child,
+    pub address: String,
+}
+
+impl Server {
+    pub fn start(folder: &Path, arguments: &[&str]) -> Server {
+        Server::listen(folder, "127.0.0.1:0", arguments)
+    }
+
+    /// A server at an address that was another's before.
+    pub fn start_at(folder: &Path, address: &str) -> Server {
+        Server::listen(folder, address, &[])
+    }
+
+    fn listen(folder: &Path, address: &str, arguments: &[&str]) -> Server {
+        let mut all = vec!["serve", "--listen", address, "--log-format", "json"];
+        all.extend(arguments);
+        let mut child = retold(folder, &all).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        let address = loop {
+            let mut line = String::new();
+            assert_ne!(lines.read_line(&mut line).unwrap(), 0, "the server ended");
+            let log: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if let Some(url) = log["url"].as_str() {
+                break url.trim_start_matches("http://").to_owned();
+            }
+        };
+        // Its logs go on and must not fill the pipe.
+        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+        Server { child, address }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// Sends a whole request and reads until the server closes.
+    pub fn request(&self, head: &str) -> String {
+        let mut stream = self.connect();
+        write!(
+            stream,
+            "{head} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",
+            self.address
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// Asks it to end, as a supervisor does.
+    pub fn terminate(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Waits for its end.
+    pub fn ended(&mut self) -> std::process::ExitStatus {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(began.elapsed() < PATIENCE, "the server does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,181 @@
+//! What is counted, as the text that Prometheus reads: HTTP by route, counted here as it happens,
+//! and what the library counts, read at the moment it is asked for (`library.rs`).
+
+mod library;
+
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use retold::Retold;
+
+use crate::App;
+
+/// The form that `prometheus-client` writes, which Prometheus has read since 2.5.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What stands for a request that no route took, so that made-up paths make no new series.
+const NO_ROUTE: &str = "none";
+
+/// Bounds of a request's duration in seconds: from what memory answers to the longest read.
+const SECONDS: [f64; 14] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    method: String,
+    route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+/// What is counted.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<Outcome, Counter>,
+    seconds: Family<Route, Histogram>,
+    at_work: Gauge,
+    head: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new(retold: Retold) -> Metrics {
+        let mut registry = Registry::with_prefix("retold");
+        let requests = Family::default();
+        let make: fn() -> Histogram = || Histogram::new(SECONDS);
+        let seconds = Family::new_with_constructor(make);
+        let at_work = Gauge::default();
+        let head = Gauge::default();
+        registry.register(
+            "http_requests",
+            "Requests that were answered",
+            Family::clone(&requests),
+        );
+        registry.register(
+            "http_request_seconds",
+            "Time until an answer began",
+            Family::clone(&seconds),
+        );
+        registry.register(
+            "http_requests_at_work",
+            "Requests whose answer has not begun",
+            Gauge::clone(&at_work),
+        );
+        registry.register(
+            "log_head_position",
+            "Position of the newest event, reserved ones counted",
+            Gauge::clone(&head),
+        );
+        registry.register_collector(Box::new(library::Collected(retold)));
+        Metrics {
+            registry,
+            requests,
+            seconds,
+            at_work,
+            head,
+        }
+    }
+}
+
+/// The route of the metrics.
+pub(crate) fn router() -> Router<App> {
+    Router::new().route("/metrics", get(metrics))
+}
+
+async fn metrics(State(app): State<App>) -> Response {
+    let metrics = app.metrics();
+    if let Ok(head) = app.retold().store().head().await {
+        metrics
+            .head
+            .set(i64::try_from(head.position).unwrap_or(i64::MAX));
+    }
+    let mut text = String::new();
+    match encode(&mut text, &metrics.registry) {
+        Ok(()) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// Counts a request, and logs it where that is asked for.
+pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+    let metrics = app.metrics();
+    let method = name_of(request.method());
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
+    let at_work = AtWork::begin(metrics.at_work.clone());
+    let began = Instant::now();
+    let response = next.run(request).await;
+    drop(at_work);
+    let took = began.elapsed();
+    let status = response.status().as_u16();
+    tracing::debug!(
+        method,
+        route,
+        status,
+        took_us = took.as_micros(),
+        "answered"
+    );
+    let method = method.to_owned();
+    let series = Route {
+        method: method.clone(),
+        route: route.clone(),
+    };
+    metrics
+        .seconds
+        .get_or_create(&series)
+        .observe(took.as_secs_f64());
+    let outcome = Outcome {
+        method,
+        route,
+        status,
+    };
+    metrics.requests.get_or_create(&outcome).inc();
+    response
+}
+
+/// A method that nobody has heard of makes no new series.
+fn name_of(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// Also ended when the client goes away and the request is given up.
+struct AtWork(Gauge);
+
+impl AtWork {
+    fn begin(gauge: Gauge) -> AtWork {
+        gauge.inc();
+        AtWork(gauge)
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

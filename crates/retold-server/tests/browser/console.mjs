@@ -64,8 +64,7 @@ async function step(name, options, work) {
     assert.deepEqual(complaints, [], "the browser complains");
   } catch (error) {
     await page.screenshot({ path: join(pictures, "failed.png") }).catch(() => {});
-    error.message = `${name}: ${error.message}`;
-    throw error;
+    throw new Error(name, { cause: error });
   } finally {
     await context.close();
   }
@@ -115,6 +114,7 @@ try {
     assert.match(await page.locator("#moment").innerText(), /Waiting for the staging database/);
     assert.match(await page.locator(".state").innerText(), /BLOCKED\s+was IN_PROGRESS/);
 
+    await page.locator("#at").scrollIntoViewIfNeeded();
     const slider = await page.locator("#at").boundingBox();
     await page.mouse.click(slider.x + slider.width / 2, slider.y + slider.height / 2);
     await page.getByText("Event 5 of 9", { exact: true }).waitFor();
@@ -166,8 +166,8 @@ try {
 
   await step("takes a transition and sees it", { expected: /status of 409/ }, async (page, context) => {
     const other = await context.newPage();
-    await other.goto(stream("Issue", "ISSUE-01"));
-    await page.goto(stream("Issue", "ISSUE-01", 2));
+    await other.goto(stream("Issue", "ISSUE-08"));
+    await page.goto(stream("Issue", "ISSUE-08", 1));
     const before = await page.locator("#now .status").innerText();
     assert.equal(before, "IN_PROGRESS");
     const button = page.getByRole("button", { name: /^submit_review/ });
@@ -183,7 +183,7 @@ try {
     await page.locator("#now .status", { hasText: "IN_REVIEW" }).waitFor();
     assert.match(await headline(page), /IN_PROGRESS.*IN_REVIEW/s);
     assert.match(await page.locator(".account").first().innerText(), /eve\s[^]*Please look <\/pre><script>/);
-    assert.match(await page.locator("#told").innerText(), /submit_review is recorded/);
+    await page.locator("#told", { hasText: "submit_review is recorded" }).waitFor({ state: "attached" });
     await page.getByRole("button", { name: /^merge/ }).waitFor();
     await sound(page);
 
@@ -278,7 +278,7 @@ try {
   }
   console.log(`${steps} steps; pictures in ${pictures}`);
 } catch (error) {
-  console.error(`FAILED: ${error.stack}`);
+  console.error("FAILED:", error);
   process.exitCode = 1;
 } finally {
   await browser.close();

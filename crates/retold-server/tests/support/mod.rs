@@ -17,11 +17,11 @@ const ISSUES: usize = 60;
 const LONG: usize = 2_000;
 
 /// A text that tries to break out of wherever it is put.
-pub const BREAKOUT: &str =
+pub(crate) const BREAKOUT: &str =
     "</pre><script>window.broken = true</script><img src=x onerror=\"window.broken=true\">";
 
 /// The service over a filled store in memory.
-pub async fn service() -> Result<Router, Error> {
+pub(crate) async fn service() -> Result<Router, Error> {
     let retold = Retold::builder().builtin_machines().open("memory:").await?;
     fill(&retold).await?;
     let app = App::new(retold.clone(), Options::default());

@@ -93,7 +93,7 @@ function exchange(page) {
   enable();
 
   if (home) {
-    const same = focused.id && document.getElementById(focused.id);
+    const same = focused.id ? document.getElementById(focused.id) : null;
     const shown = home.id === "timeline" && document.querySelector("#timeline [aria-current]");
     const next = shown || (same?.matches("a, button, pre") && same) || slider;
     next.focus({ preventScroll: true });

@@ -16,11 +16,11 @@ pub(super) fn article(reading: &Reading) -> Markup {
             p.eyebrow { bdi { (event.event_type) } }
             h2.change #moment-title { (headline(&reading.before, &reading.after)) }
             (account(reading, &Told::by(event)))
-            section aria-labelledby="state-title" {
+            div {
                 h3 #state-title { "State" }
                 (difference(reading))
             }
-            section aria-labelledby="payload-title" {
+            div {
                 h3 #payload-title { "Payload" }
                 (payload(event, &text::laid_out(&event.payload)))
             }

@@ -3,8 +3,8 @@
 //!
 //! `cargo run -p retold-server --example console [address]`
 
-#[path = "../tests/support/mod.rs"]
-mod support;
+#[path = "../tests/made_up/mod.rs"]
+mod made_up;
 
 use anyhow::Context;
 
@@ -15,7 +15,7 @@ const ADDRESS: &str = "127.0.0.1:7879";
 async fn main() -> anyhow::Result<()> {
     let address = std::env::args().nth(1);
     let address = address.as_deref().unwrap_or(ADDRESS);
-    let service = support::service().await.context("fill the store")?;
+    let service = made_up::service().await.context("fill the store")?;
     let listener = tokio::net::TcpListener::bind(address).await;
     let listener = listener.with_context(|| format!("listen on {address}"))?;
     println!("http://{}/", listener.local_addr()?);

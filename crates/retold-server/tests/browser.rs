@@ -2,7 +2,9 @@
 //!
 //! It needs Node.js, a Chromium, and what `npm ci` installs in `tests/browser`.
 
-mod support;
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod made_up;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -25,7 +27,7 @@ async fn a_person_finds_a_stream_travels_and_takes_a_transition() {
             return;
         }
     };
-    let service = support::service().await.unwrap();
+    let service = made_up::service().await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(async move { axum::serve(listener, service).await });
@@ -34,7 +36,7 @@ async fn a_person_finds_a_stream_travels_and_takes_a_transition() {
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("console");
     let mut node = tokio::process::Command::new("node");
     node.arg(scripts.join("console.mjs"))
-        .args([address.as_str(), support::BREAKOUT])
+        .args([address.as_str(), made_up::BREAKOUT])
         .args([&browser, &pictures])
         .stdin(Stdio::null())
         .kill_on_drop(true);

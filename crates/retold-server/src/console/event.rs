@@ -88,16 +88,15 @@ fn correlation_page(correlation_id: &str, page: &LogPage, after: Position) -> Ma
 }
 
 fn line(event: &RecordedEvent) -> Markup {
-    let told = Told::by(event);
     html! {
         li {
             a href=(address::moment(&event.stream, event.sequence_number)) {
                 span.what { bdi { (event.event_type) } }
-                span.whose { bdi { (event.stream.to_string()) } }
+                " " bdi { (event.stream.to_string()) }
             }
-            @if let Some(to) = &told.to { " " (layout::status(to)) }
             p.aside {
-                @if let Some(actor) = &event.metadata.actor { bdi { (actor) } " · " }
+                @if let Some(to) = &Told::by(event).to { (layout::leads_to(to)) " " }
+                @if let Some(actor) = &event.metadata.actor { bdi { (actor) } " " }
                 (layout::time(event.metadata.timestamp))
             }
         }

@@ -42,6 +42,13 @@ pub(super) fn status(status: &str) -> Markup {
     html! { span.status { bdi { (status) } } }
 }
 
+/// The state that a transition leads to.
+pub(super) fn leads_to(status: &str) -> Markup {
+    html! {
+        span.to { span aria-hidden="true" { "→ " } span.hidden { "to " } bdi { (status) } }
+    }
+}
+
 /// A number with its noun.
 pub(super) fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };

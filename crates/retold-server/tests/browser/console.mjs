@@ -164,6 +164,20 @@ try {
     await page.locator("#timeline a[data-at='3'][aria-current]:focus").waitFor();
   });
 
+  await step("keeps up with a key that is held, also over a slow line", {}, async (page) => {
+    await page.goto(stream("Sensor", "greenhouse-7"));
+    await page.route("**/streams/**", async (route) => {
+      await new Promise((done) => setTimeout(done, 80));
+      await route.continue();
+    });
+    for (let times = 0; times < 30; times += 1) await page.keyboard.press("ArrowLeft");
+    await page.getByText("Event 1,970 of 2,000", { exact: true }).waitFor();
+    await page.locator("#timeline a[data-at='1970'][aria-current]").waitFor();
+    await page.waitForURL(/at=1970$/);
+    assert.equal(await page.locator("#at").inputValue(), "1970");
+    await page.unrouteAll({ behavior: "wait" });
+  });
+
   await step("takes a transition and sees it", { expected: /status of 409/ }, async (page, context) => {
     const other = await context.newPage();
     await other.goto(stream("Issue", "ISSUE-08"));
@@ -230,6 +244,7 @@ try {
     // Links lead there too, also by the module.
     await page.goto(`${address}/?prefix=${encodeURIComponent(breakout)}`);
     await page.getByRole("link", { name: breakout }).click();
+    await page.getByText("Event 2 of 2", { exact: true }).waitFor();
     await page.keyboard.press("ArrowLeft");
     await page.getByText("Event 1 of 2", { exact: true }).waitFor();
     await page.getByRole("button", { name: /^block/ }).click();
@@ -244,6 +259,7 @@ try {
         colorScheme,
         viewport: { width, height: 800 },
         reducedMotion: "reduce",
+        isMobile: width < 500,
         hasTouch: width < 500,
         expected: /status of 40[04]/,
       };

@@ -10,15 +10,7 @@ if (slider) {
 
 /** Moves through the events: by the slider, by links, by keys, and by the browser's history. */
 function travel(slider) {
-  // Long enough that a dragged slider does not ask for every event on its way.
-  const SETTLE_MS = 60;
-  let settling;
-
-  slider.addEventListener("input", () => {
-    document.querySelector(".place strong").textContent = Number(slider.value).toLocaleString("en");
-    clearTimeout(settling);
-    settling = setTimeout(() => go(slider.value, "replace"), SETTLE_MS);
-  });
+  slider.addEventListener("input", () => follow(slider));
   slider.form.addEventListener("submit", (event) => {
     event.preventDefault();
     go(slider.value, "push");
@@ -32,18 +24,45 @@ function travel(slider) {
     go(link.dataset.at, "push");
   });
 
-  const steps = { ArrowLeft: "earlier", ArrowRight: "later", Home: "first", End: "latest" };
+  const steps = {
+    ArrowLeft: () => slider.stepDown(),
+    ArrowRight: () => slider.stepUp(),
+    Home: () => (slider.value = slider.min),
+    End: () => (slider.value = slider.max),
+  };
   document.addEventListener("keydown", (event) => {
     const step = steps[event.key];
     const isTaken = event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey;
     // A field, the slider, and a text that scrolls have their own use for these keys.
     if (!step || isTaken || event.target.closest("input, textarea, select, dialog, pre")) return;
     event.preventDefault();
-    const to = document.querySelector(`a#step-${step}`);
-    if (to) go(to.dataset.at, "replace");
+    step();
+    follow(slider);
   });
 
   addEventListener("popstate", () => show(location.href));
+}
+
+let isFollowing = false;
+
+/** Shows where the slider is, until it rests: one question at a time, however fast it moves. */
+async function follow(slider) {
+  place(slider.value);
+  if (isFollowing) return;
+  isFollowing = true;
+  let shown;
+  try {
+    do {
+      shown = slider.value;
+      await go(shown, "replace");
+    } while (slider.value !== shown);
+  } finally {
+    isFollowing = false;
+  }
+}
+
+function place(at) {
+  document.querySelector(".place strong").textContent = Number(at).toLocaleString("en");
 }
 
 /** Goes to an event, and says so in the address. */
@@ -59,6 +78,7 @@ let asking;
 async function show(address, how) {
   asking?.abort();
   asking = new AbortController();
+  const before = document.querySelector("#at").value;
   let page;
   try {
     const answer = await fetch(address, { signal: asking.signal, headers: { accept: "text/html" } });
@@ -70,12 +90,17 @@ async function show(address, how) {
     location.assign(address);
     return;
   }
-  exchange(page);
-  if (how === "push") history.pushState(null, "", address);
-  if (how === "replace") history.replaceState(null, "", address);
+  exchange(page, before);
+  try {
+    if (how === "push") history.pushState(null, "", address);
+    if (how === "replace") history.replaceState(null, "", address);
+  } catch {
+    // Some browsers refuse too many changes of the address in a short time; it follows later.
+  }
 }
 
-function exchange(page) {
+/** Exchanges the parts; the slider stays where it was moved to while the page was fetched. */
+function exchange(page, before) {
   const focused = document.activeElement;
   const home = focused?.closest("#now, #steps, #moment, #timeline");
   const wasOpen = document.querySelector("#moment details").open;
@@ -86,8 +111,10 @@ function exchange(page) {
 
   const slider = document.querySelector("#at");
   const fresh = page.querySelector("#at");
+  const isElsewhere = slider.value !== before;
   slider.max = fresh.max;
-  slider.value = fresh.value;
+  if (isElsewhere) place(slider.value);
+  else slider.value = fresh.value;
   slider.disabled = fresh.disabled;
   slider.setAttribute("aria-valuetext", fresh.getAttribute("aria-valuetext"));
   enable();

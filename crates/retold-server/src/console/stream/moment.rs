@@ -11,11 +11,16 @@ use crate::console::{address, layout, text};
 
 pub(super) fn article(reading: &Reading) -> Markup {
     let event = &reading.event;
+    let told = Told::by(event);
     html! {
         article #moment aria-labelledby="moment-title" {
-            p.eyebrow { bdi { (event.event_type) } }
-            h2.change #moment-title { (headline(&reading.before, &reading.after)) }
-            (account(reading, &Told::by(event)))
+            @if reading.available.is_some() {
+                p.eyebrow { bdi { (event.event_type) } }
+                h2.change #moment-title { (headline(reading, &told)) }
+            } @else {
+                h2.change #moment-title { bdi { (event.event_type) } }
+            }
+            (account(reading, &told))
             div {
                 h3 #state-title { "State" }
                 (difference(reading))
@@ -30,19 +35,21 @@ pub(super) fn article(reading: &Reading) -> Markup {
 }
 
 /// The change, or that there was none.
-fn headline(before: &Standing, after: &Standing) -> Markup {
-    let name = |status: &Option<String>| status.clone().unwrap_or_else(|| "nothing".into());
+fn headline(reading: &Reading, told: &Told) -> Markup {
+    let after = reading.after.status.as_deref().unwrap_or_default();
+    // The first transition leads out of the initial state, though nothing was there before it.
+    let before = reading.before.status.as_deref().or(told.from.as_deref());
     html! {
-        @if before.status == after.status {
-            span.status-name { bdi { (name(&after.status)) } }
+        @if before == Some(after) {
+            span.status-name { bdi { (after) } }
             span.same { " stays" }
         } @else {
-            @if before.status.is_some() {
-                span.left { bdi { (name(&before.status)) } }
+            @if let Some(before) = before {
+                span.left { bdi { (before) } }
                 span.arrow aria-hidden="true" { " → " }
                 span.hidden { " to " }
             }
-            span.status-name { bdi { (name(&after.status)) } }
+            span.status-name { bdi { (after) } }
         }
     }
 }
@@ -97,17 +104,18 @@ fn difference(reading: &Reading) -> Markup {
     let status = |standing: &Standing| standing.status.clone();
     let instant = |at: Option<Timestamp>| at.map(text::to_the_second);
     let number = |number: u64| Some(text::grouped(number)).filter(|_| number > 0);
-    let counted = match reading.available {
-        Some(_) => "Transitions",
-        None => "Events",
+    // Without a machine, all that can be said of a state is what happened last.
+    let (named, counted) = match reading.available {
+        Some(_) => ("Status", "Transitions"),
+        None => ("Last event", "Events"),
     };
     html! {
         dl.state {
-            (part("Status", status(before), status(after)))
+            (part(named, status(before), status(after)))
             (part(counted, number(before.transition_count), number(after.transition_count)))
             (part("Last change", instant(before.last_transition_at), instant(after.last_transition_at)))
-            (part("Sequence", number(before.sequence_number), number(after.sequence_number)))
-            (part("Position", number(before.position), number(after.position)))
+            (place("Sequence", before.sequence_number, after.sequence_number))
+            (place("Position", before.position, after.position))
         }
     }
 }
@@ -121,6 +129,19 @@ fn part(name: &str, before: Option<String>, after: Option<String>) -> Markup {
             dd {
                 span.value { bdi { (or_none(after)) } }
                 @if is_changed { span.was { "was " bdi { (or_none(before)) } } }
+            }
+        }
+    }
+}
+
+/// What differs with every event, and is therefore not marked.
+fn place(name: &str, before: u64, after: u64) -> Markup {
+    html! {
+        div {
+            dt { (name) }
+            dd {
+                span.value { (text::grouped(after)) }
+                @if before > 0 { span.was { "was " (text::grouped(before)) } }
             }
         }
     }

@@ -6,7 +6,7 @@ use retold::{
 };
 
 use crate::console::failure::Failure;
-use crate::console::standing::Standing;
+use crate::console::standing::{Standing, status_after};
 
 /// Events of the timeline on either side of the one that is shown.
 pub(super) const NEIGHBOURS_MAX: u64 = 12;
@@ -20,7 +20,8 @@ pub(super) struct Reading {
     pub(super) event: RecordedEvent,
     pub(super) before: Standing,
     pub(super) after: Standing,
-    pub(super) now: Standing,
+    /// The status after the newest event; none for a type without a machine.
+    pub(super) status_now: Option<String>,
     /// What is allowed now; none for a type without a machine.
     pub(super) available: Option<Vec<AvailableTransition>>,
     /// The event that caused the one shown, where the log holds it.
@@ -45,23 +46,20 @@ impl Reading {
         let head = head.sequence_number;
         let at = at.unwrap_or(head).clamp(1, head);
         let event = event_at(retold, &stream, at).await?;
-        let previous = match at {
-            1 => None,
-            at => Some(event_at(retold, &stream, at - 1).await?),
-        };
-        let before = Standing::after(retold, previous.as_ref()).await?;
-        let after = Standing::after(retold, Some(&event)).await?;
-        let now = match at == head {
-            true => after.clone(),
-            false => {
-                let newest = event_at(retold, &stream, head).await?;
-                Standing::after(retold, Some(&newest)).await?
-            }
-        };
         let machine = retold.machines().get(stream.aggregate_type());
-        let status = now.status.as_deref().unwrap_or_default();
+        let before = match at {
+            1 => Standing::default(),
+            at => Standing::after(retold, &event_at(retold, &stream, at - 1).await?).await?,
+        };
+        let after = before.followed_by(&event, machine.as_deref())?;
+        let status_now = match at == head {
+            true => after.status.clone().filter(|_| machine.is_some()),
+            false => status_after(retold, &event_at(retold, &stream, head).await?).await?,
+        };
+        let available = machine
+            .zip(status_now.as_deref())
+            .map(|(machine, status)| machine.available_from(status));
         Ok(Reading {
-            available: machine.map(|machine| machine.available_from(status)),
             cause: cause_of(retold, &event).await?,
             around: around(retold, &stream, at, head).await?,
             stream,
@@ -69,7 +67,8 @@ impl Reading {
             event,
             before,
             after,
-            now,
+            status_now,
+            available,
         })
     }
 

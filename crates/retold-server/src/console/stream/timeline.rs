@@ -54,11 +54,9 @@ fn line(reading: &Reading, event: &RecordedEvent) -> Markup {
                 aria-current=[is_shown.then_some("step")] {
                 span.seq { (text::grouped(at)) }
                 span.what { bdi { (event.event_type) } }
-                @if let Some(to) = Told::by(event).to {
-                    span.to { span aria-hidden="true" { "→ " } span.hidden { "to " } bdi { (to) } }
-                }
+                @if let Some(to) = Told::by(event).to { (layout::leads_to(&to)) }
                 span.aside {
-                    @if let Some(actor) = &event.metadata.actor { bdi { (actor) } " · " }
+                    @if let Some(actor) = &event.metadata.actor { bdi { (actor) } " " }
                     (layout::time(event.metadata.timestamp))
                 }
             }

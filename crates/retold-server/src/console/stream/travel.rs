@@ -12,14 +12,14 @@ pub(super) fn now(reading: &Reading) -> Markup {
     html! {
         section.now #now aria-label="Now" {
             p.summary {
-                @if let (Some(status), Some(_)) = (&reading.now.status, &reading.available) {
+                @if let Some(status) = &reading.status_now {
                     "Now " (layout::status(status)) " after "
                 }
                 (layout::counted(reading.head, "event"))
             }
             @match reading.available.as_deref() {
                 None => p.aside { "This type has no state machine, so there are no transitions to take." },
-                Some([]) => p.aside { "This state is final: no transition leads out of it." },
+                Some([]) => p.aside { "No transition leads out of this state." },
                 Some(available) => (transitions(reading, available)),
             }
         }
@@ -33,10 +33,10 @@ fn transitions(reading: &Reading, available: &[AvailableTransition]) -> Markup {
                 li {
                     // Only the module can send one, so it is the module that enables them.
                     button.transition type="button" disabled data-event=(transition.event)
-                        data-from=(reading.now.status.as_deref().unwrap_or_default())
+                        data-from=(reading.status_now.as_deref().unwrap_or_default())
                         data-to=(transition.to_state) {
                         span.name { (transition.event) }
-                        span.to { span aria-hidden="true" { "→ " } span.hidden { "to " } (transition.to_state) }
+                        (layout::leads_to(&transition.to_state))
                     }
                 }
             }

@@ -1,12 +1,10 @@
 //! Reading a page of streams, with where each of them stands.
 
-use retold::MachineReducer;
-use retold::{
-    Error, RecordedEvent, Reducer, Retold, StreamId, StreamSummary, StreamsQuery, Timestamp, limits,
-};
+use retold::{Error, Retold, StreamId, StreamSummary, StreamsQuery, Timestamp, limits};
 
 use super::Filters;
 use crate::console::failure::Failure;
+use crate::console::standing::status_after;
 
 /// Streams on one page: a few screens, and as many events to read.
 pub(super) const STREAMS_SHOWN_MAX: usize = 50;
@@ -82,26 +80,12 @@ async fn newest(retold: &Retold, summary: &StreamSummary) -> Result<Option<Newes
     let Some(event) = page.into_events()?.pop() else {
         return Ok(None);
     };
-    let status = match status_after(&event) {
-        None if retold.machines().get(aggregate_type).is_some() => {
-            let state = retold.state(aggregate_type.clone(), aggregate_id.clone());
-            state.at_sequence(at).await?.status
-        }
-        status => status,
-    };
     Ok(Some(Newest {
-        status,
+        status: status_after(retold, &event).await?,
         event_type: event.event_type.to_string(),
         actor: event.metadata.actor.as_ref().map(ToString::to_string),
         timestamp: event.metadata.timestamp,
     }))
-}
-
-/// Mostly the newest event is a transition and says the state itself, which spares a replay.
-fn status_after(event: &RecordedEvent) -> Option<String> {
-    let mut state = MachineReducer.initial();
-    MachineReducer.apply(&mut state, event).ok()?;
-    state.status
 }
 
 /// The types that there are, by skipping from one to the next: the streams in between are not

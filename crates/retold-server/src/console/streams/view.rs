@@ -83,11 +83,9 @@ fn line(row: &Row) -> Markup {
                 }
             }
             span.count { (layout::counted(row.events, "event")) }
-            span.aside {
-                @match &row.newest {
-                    Some(newest) => (last(newest)),
-                    None => "The newest event cannot be read.",
-                }
+            @match &row.newest {
+                Some(newest) => (last(newest)),
+                None => span.aside { "The newest event cannot be read." },
             }
         }
     }
@@ -95,10 +93,11 @@ fn line(row: &Row) -> Markup {
 
 fn last(newest: &Newest) -> Markup {
     html! {
-        span.what { bdi { (newest.event_type) } }
-        @if let Some(actor) = &newest.actor { " by " bdi { (actor) } }
-        " · "
-        (layout::time(newest.timestamp))
+        span.aside {
+            span.what { bdi { (newest.event_type) } }
+            @if let Some(actor) = &newest.actor { " by " bdi { (actor) } }
+        }
+        span.when { (layout::time(newest.timestamp)) }
     }
 }
 

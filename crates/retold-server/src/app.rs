@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use retold::Retold;
 
 /// How the service behaves.
@@ -49,6 +51,14 @@ pub fn router(app: App) -> Router {
     Router::new()
         .merge(crate::api::router())
         .merge(crate::console::router())
-        .fallback(crate::console::not_found)
+        .fallback(no_route)
         .with_state(app)
+}
+
+/// What is answered where there is no route: a page to a person, else the status alone.
+async fn no_route(headers: HeaderMap) -> Response {
+    match crate::console::wants_page(&headers) {
+        true => crate::console::no_page(),
+        false => StatusCode::NOT_FOUND.into_response(),
+    }
 }

@@ -70,7 +70,7 @@ fn correlation_page(correlation_id: &str, page: &LogPage, after: Position) -> Ma
     html! {
         nav.crumbs aria-label="Breadcrumb" { ol { li { a href="/" { "Streams" } } } }
         p.eyebrow { "Correlation" }
-        h1 { bdi { (correlation_id) } }
+        (layout::name(correlation_id))
         p.lead { "What belongs together, in the order in which it was recorded." }
         ol.story {
             @for entry in &page.entries {

@@ -30,6 +30,15 @@ pub(super) fn page(title: &str, content: Markup) -> Markup {
     }
 }
 
+/// Characters of a name from which on it is a text rather than a title, and set smaller.
+const TITLE_CHARS_MAX: usize = 60;
+
+/// An id as the title of its page.
+pub(super) fn name(id: &str) -> Markup {
+    let is_long = id.chars().nth(TITLE_CHARS_MAX).is_some();
+    html! { h1.long[is_long] { bdi { (id) } } }
+}
+
 /// An instant, to the second; the whole of it is in the attribute.
 pub(super) fn time(instant: Timestamp) -> Markup {
     html! {

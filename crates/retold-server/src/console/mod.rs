@@ -13,6 +13,9 @@ mod streams;
 mod text;
 
 use axum::Router;
+use axum::http::HeaderMap;
+use axum::http::header::ACCEPT;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::App;
@@ -31,7 +34,15 @@ pub(crate) fn router() -> Router<App> {
         .route("/assets/{name}", get(asset::serve))
 }
 
-/// The page for an address that leads nowhere, for whoever puts the routers together.
-pub(crate) async fn not_found() -> Failure {
-    Failure::not_found("There is no page at this address.")
+/// The page for an address that leads nowhere.
+pub(crate) fn no_page() -> Response {
+    Failure::not_found("There is no page at this address.").into_response()
+}
+
+/// Whether a request comes from a person: browsers name HTML in what they accept, programs do
+/// not.
+pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter();
+    let mut texts = accepted.filter_map(|value| value.to_str().ok());
+    texts.any(|text| text.contains("text/html"))
 }

@@ -9,7 +9,8 @@ mod links;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::header::{ACCEPT, HOST};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body_util::BodyExt;
 use retold::{Retold, Transition};
 use retold_server::{App, Options};
@@ -33,7 +34,10 @@ struct Answer {
     body: String,
 }
 
-async fn ask(service: &Router, request: Request<Body>) -> Answer {
+async fn ask(service: &Router, mut request: Request<Body>) -> Answer {
+    let headers = request.headers_mut();
+    headers.insert(HOST, HeaderValue::from_static("localhost"));
+    headers.insert(ACCEPT, HeaderValue::from_static("text/html,*/*;q=0.8"));
     let response = service.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();

@@ -55,7 +55,7 @@ fn body(reading: &Reading) -> Markup {
                 li { a href=(address::streams(Some(aggregate_type), "", None)) { (aggregate_type) } }
             }
         }
-        h1 { bdi { (stream.aggregate_id()) } }
+        (layout::name(stream.aggregate_id()))
         (travel::now(reading))
         (travel::slider(reading))
         div.columns {

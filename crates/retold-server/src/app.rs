@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::HeaderMap;
 use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
 use retold::Retold;
 
 use crate::guard::guard;
@@ -64,9 +66,17 @@ pub fn router(app: App) -> Router {
         .merge(crate::api::router())
         .merge(crate::console::router())
         .merge(metrics::router())
-        .fallback(crate::api::no_route)
+        .fallback(no_route)
         .method_not_allowed_fallback(crate::api::no_method)
         .layer(from_fn_with_state(app.clone(), guard))
         .layer(from_fn_with_state(app.clone(), metrics::observe))
         .with_state(app)
+}
+
+/// What is answered where there is no route: a page to a person, a problem to a program.
+async fn no_route(headers: HeaderMap) -> Response {
+    match crate::console::wants_page(&headers) {
+        true => crate::console::no_page(),
+        false => crate::api::no_route().into_response(),
+    }
 }

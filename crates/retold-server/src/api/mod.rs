@@ -50,7 +50,7 @@ fn fixed(media_type: &'static str, body: impl IntoResponse) -> Response {
 }
 
 /// What is answered where there is no route.
-pub(crate) async fn no_route() -> Problem {
+pub(crate) fn no_route() -> Problem {
     Problem::new(Code::NotFound, "find what the path names").hint("/docs lists what there is")
 }
 

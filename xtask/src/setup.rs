@@ -1,5 +1,7 @@
 //! Installs what the tests need and is missing, into `target/tools`: nothing global changes.
 
+use std::process::Command;
+
 use anyhow::Context;
 
 use crate::command;
@@ -47,7 +49,42 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
             .arg(workspace.tools());
         command::run(&mut install).with_context(|| format!("install {package}"))?;
     }
+    browser(workspace)
+}
+
+/// Where the browser tests keep the packages that drive a browser.
+const BROWSER_TESTS: &str = "crates/retold-server/tests/browser";
+
+/// Installs what drives the browser tests, and a browser where that may be done. What cannot
+/// be installed is told; the tests that need it then say that they were skipped.
+fn browser(workspace: &Workspace) -> anyhow::Result<()> {
+    if !can_run("node") || !can_run("npm") {
+        println!("the browser tests need Node.js with npm: install them to run these tests");
+        return Ok(());
+    }
+    let mut packages = Command::new("npm");
+    packages.args(["ci", "--no-fund", "--no-audit", "--silent"]);
+    packages.current_dir(workspace.root.join(BROWSER_TESTS));
+    command::run(&mut packages).context("install what drives the browser tests")?;
+    if can_run("chromium") || std::env::var_os("RETOLD_BROWSER").is_some() {
+        println!("a browser is there");
+        return Ok(());
+    }
+    println!("chromium is installed from Debian's packages");
+    let mut install = Command::new("sh");
+    install.args(["-c", "apt-get update -q && apt-get install -q -y chromium"]);
+    if command::run(&mut install).is_err() {
+        println!(
+            "chromium could not be installed: install it, or name a browser in RETOLD_BROWSER"
+        );
+    }
     Ok(())
+}
+
+/// Whether a program is there.
+fn can_run(program: &str) -> bool {
+    let asked = Command::new(program).arg("--version").output();
+    asked.is_ok_and(|answer| answer.status.success())
 }
 
 /// The version of a tool that is there and new enough.

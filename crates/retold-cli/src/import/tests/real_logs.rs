@@ -60,7 +60,7 @@ async fn check(file: &str, aggregate_type: &str, cases: usize, count: usize, thi
             .events(aggregate_type, *case)
             .from_sequence(3)
             .limit(1);
-        let events = events.await.unwrap();
+        let events = events.await.unwrap().into_events().unwrap();
         assert_eq!(*events[0].event_type, **event_type, "{case}");
         assert_eq!(
             events[0].metadata.timestamp.to_string(),

@@ -3,7 +3,7 @@
 
 use retold::{NewEvent, StreamId, Text};
 
-use super::error::{Cause, LineError};
+use super::error::{Cause, LineError, shown};
 use super::identity::{self, Ordinals};
 use super::instant::Instants;
 use super::payload::Object;
@@ -75,7 +75,7 @@ impl Cases {
 fn given<'a>((name, value): (&str, Option<&'a str>)) -> Result<&'a str, LineError> {
     let value = value.filter(|value| !value.is_empty());
     value.ok_or_else(|| LineError::Missing {
-        what: format!("a value of {name}"),
+        what: format!("a value of {}", shown(name)),
         hint: "",
     })
 }

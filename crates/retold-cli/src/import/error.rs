@@ -143,16 +143,48 @@ pub(crate) enum LineError {
 }
 
 impl LineError {
-    pub(super) fn malformed(reason: impl Into<String>) -> LineError {
-        LineError::Malformed(reason.into())
+    pub(super) fn malformed(reason: impl AsRef<str>) -> LineError {
+        LineError::Malformed(tame(reason.as_ref(), limits::REASON_CHARS_MAX))
     }
 }
 
-/// A text as an error shows it: shortened, and still to be escaped.
-pub(super) fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(limits::SHOWN_CHARS_MAX).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
+impl Cause {
+    pub(super) fn malformed(line: u64, reason: impl AsRef<str>) -> Cause {
+        Cause::Malformed {
+            line,
+            reason: tame(reason.as_ref(), limits::REASON_CHARS_MAX),
+        }
     }
-    shown
+}
+
+/// A name or a value of a file as an error shows it.
+pub(super) fn shown(text: &str) -> String {
+    tame(text, limits::SHOWN_CHARS_MAX)
+}
+
+/// A text from a file for somebody's terminal: bounded, and without what a terminal obeys.
+fn tame(text: &str, chars_max: usize) -> String {
+    let tamed = |c: char| match c.is_control() {
+        true => char::REPLACEMENT_CHARACTER,
+        false => c,
+    };
+    let mut chars = text.chars();
+    let mut tame: String = chars.by_ref().take(chars_max).map(tamed).collect();
+    if chars.next().is_some() {
+        tame.push('…');
+    }
+    tame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_cannot_write_to_a_terminal_as_it_likes() {
+        assert_eq!(shown("a\u{1b}[2Jé\n"), "a\u{fffd}[2Jé\u{fffd}");
+        assert_eq!(shown(&"é".repeat(65)), format!("{}…", "é".repeat(64)));
+        let error = LineError::malformed("x\u{9b}".repeat(1_000_000)).to_string();
+        assert!(error.len() < 2_000 && !error.contains('\u{9b}'));
+    }
 }

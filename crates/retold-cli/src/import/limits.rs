@@ -15,6 +15,9 @@ pub(super) const XML_DEPTH_MAX: usize = 2 * retold::limits::JSON_DEPTH_MAX;
 /// Characters of a value that an error shows: enough to find it, short enough for one line.
 pub(super) const SHOWN_CHARS_MAX: usize = 64;
 
+/// Characters of a reason that an error gives: parsers put whole names of the file into theirs.
+pub(super) const REASON_CHARS_MAX: usize = 400;
+
 /// Columns that an error lists: enough for a table that a person made.
 pub(super) const COLUMNS_SHOWN_MAX: usize = 50;
 

@@ -40,7 +40,7 @@ impl Object {
         }
         if !self.names.insert(name.to_owned()) {
             let name = shown(name);
-            return Err(LineError::Malformed(format!("it has {name:?} twice")));
+            return Err(LineError::malformed(format!("it has {name:?} twice")));
         }
         if self.names.len() > 1 {
             self.text.push(',');

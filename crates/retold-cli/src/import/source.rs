@@ -69,11 +69,10 @@ fn without_mark(input: impl Read + Send + 'static) -> Result<Input, Cause> {
     const UTF_8: [u8; 3] = [0xef, 0xbb, 0xbf];
     let (start, mut input) = peek(input, UTF_8.len())?;
     if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
-        return Err(Cause::Malformed {
-            line: 1,
-            reason: "it is written in UTF-16; convert it to UTF-8, as with `iconv -f UTF-16`"
-                .to_owned(),
-        });
+        return Err(Cause::malformed(
+            1,
+            "it is written in UTF-16; convert it to UTF-8, as with `iconv -f UTF-16`",
+        ));
     }
     if start == UTF_8 {
         input.read_exact(&mut [0; UTF_8.len()])?;

@@ -131,10 +131,10 @@ fn named(header: Vec<String>) -> Result<Vec<String>, Cause> {
             name => name.to_owned(),
         };
         if !seen.insert(name.clone()) {
-            return Err(Cause::Malformed {
-                line: 1,
-                reason: format!("the header names {:?} twice", shown(&name)),
-            });
+            return Err(Cause::malformed(
+                1,
+                format!("the header names {:?} twice", shown(&name)),
+            ));
         }
         names.push(name);
     }

@@ -6,7 +6,7 @@ mod columns;
 mod record;
 
 use super::case::{Cases, Parts};
-use super::error::{Cause, LineError};
+use super::error::{Cause, LineError, shown};
 use super::payload::{Object, quoted};
 use super::source::Input;
 use super::{ImportEvent, Line, Options};
@@ -31,16 +31,16 @@ impl Reader {
         let header = match records.next()? {
             Some((_, Ok(header))) => header,
             Some((line, Err(error))) => {
-                return Err(Cause::Malformed {
+                return Err(Cause::malformed(
                     line,
-                    reason: format!("failed to read the header: failed to {error}"),
-                });
+                    format!("the header: failed to {error}"),
+                ));
             }
             None => {
-                return Err(Cause::Malformed {
-                    line: 1,
-                    reason: "it is empty: a CSV file begins with a header".to_owned(),
-                });
+                return Err(Cause::malformed(
+                    1,
+                    "it is empty: a CSV file begins with a header",
+                ));
             }
         };
         Ok(Reader {
@@ -69,7 +69,7 @@ impl Reader {
         let case = &row[columns.case];
         if case.is_empty() {
             return Err(LineError::Missing {
-                what: format!("a value of {}", columns.names[columns.case]),
+                what: format!("a value of {}", shown(&columns.names[columns.case])),
                 hint: ": every event belongs to a case",
             });
         }

@@ -65,9 +65,9 @@ impl Records {
         let failed = loop {
             match fed {
                 Ok(true) => return Ok(Some((number, parser.finish()))),
-                Err(reason) => break LineError::Malformed(reason),
+                Err(reason) => break LineError::malformed(reason),
                 Ok(false) if more.len() >= RECORD_LINES_MAX => {
-                    break LineError::Malformed(format!(
+                    break LineError::malformed(format!(
                         "a quote is not closed within {RECORD_LINES_MAX} lines"
                     ));
                 }
@@ -187,7 +187,7 @@ impl Parser {
     fn finish(self) -> Record {
         let texts = self.fields.into_iter().enumerate().map(|(nth, field)| {
             let text = String::from_utf8(field);
-            text.map_err(|_| LineError::Malformed(format!("field {} is not UTF-8", nth + 1)))
+            text.map_err(|_| LineError::malformed(format!("field {} is not UTF-8", nth + 1)))
         });
         texts.collect()
     }

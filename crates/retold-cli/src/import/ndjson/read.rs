@@ -68,7 +68,7 @@ impl Reader {
     }
 
     fn event(&mut self, text: &str) -> Result<ImportEvent, LineError> {
-        let malformed = |error: serde_json::Error| LineError::Malformed(error.to_string());
+        let malformed = |error: serde_json::Error| LineError::malformed(error.to_string());
         let written: Written = serde_json::from_str(text).map_err(malformed)?;
         let aggregate_type = match (written.aggregate_type, &self.fallback_type) {
             (Some(aggregate_type), _) => Text::from(aggregate_type),
@@ -124,7 +124,7 @@ fn metadata(
     ordinal: u64,
 ) -> Result<Metadata, LineError> {
     let malformed =
-        |error: retold::JsonError| LineError::Malformed(format!("metadata are {error}"));
+        |error: retold::JsonError| LineError::malformed(format!("metadata are {error}"));
     let (mut metadata, given) = match written {
         None => (Metadata::default(), Given::default()),
         Some(json) => (

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::{gzip, options, outcome, read, small};
 use crate::import::{Format, Options, open};
 
@@ -157,10 +159,45 @@ fn a_table_needs_a_header_it_can_be_read_by() {
         (&b""[..], "it is empty"),
         (b"\n\n", "it is empty"),
         (b"\xff\xfec\0a\0", "UTF-16"),
-        (b"case,\"activity\n", "failed to read the header"),
+        (
+            b"case,\"activity\n",
+            "the header: failed to read it: a quote is not closed",
+        ),
         (b"case,activity,time,time\n", "\"time\" twice"),
     ] {
         let ended = ended(Format::Csv, text);
         assert!(ended.contains(reason), "{ended}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// Whatever a file holds, it is read to an end, and an error is the last item.
+    #[test]
+    fn no_file_makes_a_reader_panic(
+        name in prop::sample::select(vec!["small.xes", "small.csv"]),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+        is_packed in any::<bool>(),
+    ) {
+        let mut text = std::fs::read(small(name)).unwrap();
+        for (at, byte) in changes {
+            let at = at.index(text.len());
+            // Half of the changes are those that mean something to a parser.
+            text[at] = match byte {
+                0..128 => b"<>/\"'&=;,\n {}[]:\\"[usize::from(byte) % 17],
+                _ => byte,
+            };
+        }
+        if is_packed {
+            text = gzip(&text);
+        }
+        if let Some(cut) = cut {
+            text.truncate(cut.index(text.len()));
+        }
+        for format in [Format::Xes, Format::Csv, Format::Ndjson] {
+            outcome(read(format, text.clone(), options()));
+        }
     }
 }

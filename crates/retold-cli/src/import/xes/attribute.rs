@@ -60,7 +60,7 @@ impl Attributes {
 
     fn fail(&mut self, line: u64, reason: &str) {
         let reason = format!("in line {line}, {reason}");
-        self.fault.get_or_insert(LineError::Malformed(reason));
+        self.fault.get_or_insert(LineError::malformed(reason));
     }
 
     /// Reads an attribute with all that is in it. None where something was wrong before or is

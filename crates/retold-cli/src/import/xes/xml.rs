@@ -73,7 +73,7 @@ impl Xml {
             self.buffer.clear();
             self.reader.get_mut().bytes_left = LINE_BYTES_MAX;
             let line = self.reader.get_ref().line;
-            let malformed = |reason: String| Cause::Malformed { line, reason };
+            let malformed = |reason: String| Cause::malformed(line, reason);
             let event = match self.reader.read_event_into(&mut self.buffer) {
                 Ok(event) => event,
                 Err(quick_xml::Error::Io(error)) => {
@@ -138,11 +138,8 @@ impl Xml {
     }
 
     /// An error at the line that was read last.
-    pub(super) fn malformed(&self, reason: impl Into<String>) -> Cause {
-        Cause::Malformed {
-            line: self.reader.get_ref().line,
-            reason: reason.into(),
-        }
+    pub(super) fn malformed(&self, reason: impl AsRef<str>) -> Cause {
+        Cause::malformed(self.reader.get_ref().line, reason)
     }
 }
 

@@ -11,7 +11,8 @@
 //!
 //! The *ordinal* is the place of the event among those of its case in the file, from 1, in
 //! decimal digits. It is needed because real logs hold events that are equal in every field. A
-//! refused event has its ordinal too, so that mending a line does not rename those behind it.
+//! refused event has its ordinal too, so that mending a line does not rename those behind it;
+//! unless the line is so broken that its case cannot be told.
 
 use std::collections::HashMap;
 

@@ -52,32 +52,40 @@ impl Reader {
 
     fn event(&mut self, row: &[String]) -> Result<ImportEvent, LineError> {
         let columns = &self.columns;
-        if row.len() != columns.names.len() {
-            return Err(LineError::malformed(format!(
+        // A row with too few or too many fields is refused, but where it holds a case it counts
+        // as an event of it: mending the row must not rename the events behind it.
+        let case = row.get(columns.case).filter(|case| !case.is_empty());
+        let parts = match row.len() == columns.names.len() {
+            true => columns.parts(row),
+            false => Err(LineError::malformed(format!(
                 "it has {} fields, the header has {}",
                 row.len(),
                 columns.names.len()
-            )));
-        }
-        let part = |column: usize| (columns.names[column].as_str(), Some(row[column].as_str()));
-        let parts = columns.payload(row).map(|payload| Parts {
-            event_type: part(columns.event_type),
-            timestamp: part(columns.timestamp),
-            actor: columns.actor.map(|column| row[column].as_str()),
-            payload,
-        });
-        let case = &row[columns.case];
-        if case.is_empty() {
-            return Err(LineError::Missing {
+            ))),
+        };
+        let Some(case) = case else {
+            let missing = LineError::Missing {
                 what: format!("a value of {}", shown(&columns.names[columns.case])),
                 hint: ": every event belongs to a case",
-            });
-        }
+            };
+            return Err(parts.err().unwrap_or(missing));
+        };
         self.cases.event(case, parts)
     }
 }
 
 impl Columns {
+    /// The parts of an event; `row` has as many fields as the header.
+    fn parts<'a>(&'a self, row: &'a [String]) -> Result<Parts<'a>, LineError> {
+        let part = |column: usize| (self.names[column].as_str(), Some(row[column].as_str()));
+        Ok(Parts {
+            event_type: part(self.event_type),
+            timestamp: part(self.timestamp),
+            actor: self.actor.map(|column| row[column].as_str()),
+            payload: self.payload(row)?,
+        })
+    }
+
     fn payload(&self, row: &[String]) -> Result<Object, LineError> {
         let mut payload = Object::new();
         for (column, (name, value)) in self.names.iter().zip(row).enumerate() {

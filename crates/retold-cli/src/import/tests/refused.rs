@@ -80,13 +80,15 @@ fn a_refused_line_keeps_its_ordinal() {
         let id = |e: &ImportEvent| e.event.metadata.event_id;
         outcome.accepted.iter().map(id).collect()
     };
-    let row = |time: &str| {
+    let with = |second: &str| {
         csv(&format!(
-            "1,a,2024-01-01T00:00:00Z,\n1,b,{time},\n1,c,2024-01-01T00:00:02Z,"
+            "1,a,2024-01-01T00:00:00Z,\n{second}\n1,c,2024-01-01T00:00:02Z,"
         ))
     };
-    let (broken, mended) = (row("?"), row("2024-01-01T00:00:01Z"));
-    assert_eq!(ids(&broken), [ids(&mended)[0], ids(&mended)[2]]);
+    let mended = ids(&with("1,b,2024-01-01T00:00:01Z,"));
+    for broken in ["1,b,?,", "1,b", "1,b,2024-01-01T00:00:01Z,,"] {
+        assert_eq!(ids(&with(broken)), [mended[0], mended[2]], "{broken}");
+    }
 }
 
 #[test]

@@ -29,6 +29,8 @@ const REFUSED_SHOWN_MAX: usize = 1_000;
 const EXAMPLES: &str = "\
 Examples:
   retold import events.ndjson                   one event on each line
+  retold import --type Ticket tickets.xes.gz    an event log as IEEE 1849 defines it
+  retold import --type Permit --case case_id --timestamp at permits.csv
   retold export | retold --store ./copy import -
 
 The same file again adds nothing: events are known by their ids. A line that is refused is named
@@ -38,8 +40,44 @@ by its number and does not lose the others; the exit code is 1 then.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Import {
-    /// The file; - reads standard input.
+    /// The file (.xes, .csv, .tsv, .ndjson, .jsonl, each also with .gz); - reads standard input.
     file: PathBuf,
+
+    /// The aggregate type of the cases; XES and CSV need one.
+    #[arg(long = "type", value_name = "TYPE")]
+    aggregate_type: Option<String>,
+
+    /// The format, where the name does not tell it.
+    #[arg(long, value_enum)]
+    format: Option<import::Format>,
+
+    /// The column or attribute that names the case; guessed where it has a usual name.
+    #[arg(long, value_name = "NAME")]
+    case: Option<String>,
+
+    /// The one that becomes the event type.
+    #[arg(long, value_name = "NAME")]
+    event_type: Option<String>,
+
+    /// The one that says when.
+    #[arg(long, value_name = "NAME")]
+    timestamp: Option<String>,
+
+    /// The one that says who.
+    #[arg(long, value_name = "NAME")]
+    actor: Option<String>,
+
+    /// What separates the fields of a CSV file; guessed otherwise.
+    #[arg(long, value_name = "CHARACTER", value_parser = import::parse_separator)]
+    separator: Option<u8>,
+
+    /// The offset of times that have none, such as +02:00.
+    #[arg(long, value_name = "OFFSET", value_parser = import::parse_offset)]
+    offset: Option<jiff::tz::Offset>,
+
+    /// How times are written, with the directives of strftime.
+    #[arg(long, value_name = "FORMAT")]
+    time_format: Option<String>,
 
     /// Stops at the first line that is refused.
     #[arg(long)]
@@ -95,7 +133,12 @@ struct Reading {
 
 impl Import {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> anyhow::Result<()> {
-        let mut items = import::read(&self.file)?.peekable();
+        let opened = import::items(&self.file, self.options());
+        let (items, read) = opened.map_err(|error| match error.is_usage() {
+            true => Failure::new(Kind::Usage, error.to_string()).into(),
+            false => anyhow::Error::from(error),
+        })?;
+        let mut items = items.peekable();
         let is_export = matches!(
             items.peek(),
             Some(Ok(Item::Event(event))) if event.recorded.is_some()
@@ -103,8 +146,24 @@ impl Import {
         if is_export && is_empty(client).await? {
             return restore(client, output, Box::new(items)).await;
         }
-        let outcome = self.send(client, output, Box::new(items)).await?;
+        let outcome = self.send(client, output, Box::new(items), &read).await?;
         show(output, &outcome)
+    }
+
+    fn options(&self) -> import::Options {
+        import::Options {
+            format: self.format,
+            aggregate_type: self.aggregate_type.clone(),
+            fields: import::Fields {
+                case: self.case.clone(),
+                event_type: self.event_type.clone(),
+                timestamp: self.timestamp.clone(),
+                actor: self.actor.clone(),
+            },
+            separator: self.separator,
+            offset: self.offset,
+            time_format: self.time_format.clone(),
+        }
     }
 
     /// Sends the events while the answers to earlier ones come in.
@@ -113,8 +172,13 @@ impl Import {
         client: &Client,
         output: &Output,
         items: Items,
+        read: &import::Progress,
     ) -> anyhow::Result<Outcome> {
-        let progress = Progress::new(output, "imported", None);
+        let what = match read.bytes_total() {
+            Some(_) => "bytes imported:",
+            None => "imported",
+        };
+        let progress = Progress::new(output, what, read.bytes_total());
         let reading = Arc::new(Mutex::new(Reading::default()));
         let refused = match self.strict {
             true => Refused::End,
@@ -134,7 +198,10 @@ impl Import {
             let sent = lock(&reading).sent.pop_front();
             let line = sent.context("understand the server: it answered more than it was sent")?;
             let answered: Answered = parsed(&answer)?;
-            progress.add(1);
+            match read.bytes_total() {
+                Some(_) => progress.set(read.bytes_read()),
+                None => progress.add(1),
+            }
             match answered.is_new {
                 Some(true) => outcome.new += 1,
                 Some(false) => outcome.known += 1,

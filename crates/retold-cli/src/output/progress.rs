@@ -32,6 +32,10 @@ impl Progress {
         Progress(bar)
     }
 
+    pub(crate) fn set(&self, done: u64) {
+        self.0.set_position(done);
+    }
+
     pub(crate) fn add(&self, events: u64) {
         self.0.inc(events);
     }

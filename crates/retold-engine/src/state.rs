@@ -87,6 +87,8 @@ impl LogState {
             Control::Silent => {}
             Control::Fork(fork) => self.accept_fork(fork),
             Control::Damage(accepted) => self.accept_damage(accepted),
+            // An append that was quicker makes it void.
+            Control::RestoreBegun(_) if self.index.head().position > 0 => {}
             Control::RestoreBegun(begun) => {
                 self.restore = Some(Restore {
                     origin: begun.origin,

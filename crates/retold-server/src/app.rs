@@ -10,6 +10,8 @@ use retold::Retold;
 
 use crate::guard::guard;
 use crate::metrics::{self, Metrics};
+use crate::room::Rooms;
+use crate::serve::Limits;
 
 /// How the service behaves.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +20,8 @@ pub struct Options {
     /// Serves any `Host` and any address; without it only loopback is served, since there are
     /// no tokens yet.
     pub insecure: bool,
+    /// What clients may cost.
+    pub limits: Limits,
 }
 
 /// What every handler shares. Clones share it.
@@ -30,6 +34,7 @@ struct Inner {
     retold: Retold,
     options: Options,
     metrics: Metrics,
+    rooms: Rooms,
 }
 
 impl App {
@@ -38,6 +43,7 @@ impl App {
         App {
             inner: Arc::new(Inner {
                 metrics: Metrics::new(retold.clone()),
+                rooms: Rooms::new(&options.limits),
                 retold,
                 options,
             }),
@@ -57,6 +63,11 @@ impl App {
     /// What is counted for `/metrics`.
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.inner.metrics
+    }
+
+    /// What requests hold in memory.
+    pub(crate) fn rooms(&self) -> &Rooms {
+        &self.inner.rooms
     }
 }
 

@@ -5,7 +5,8 @@ mod app;
 mod console;
 mod guard;
 mod metrics;
+mod room;
 mod serve;
 
 pub use app::{App, Options, router};
-pub use serve::{ServeError, Server, stop_signal};
+pub use serve::{Limits, ServeError, Server, stop_signal};

@@ -9,6 +9,16 @@ pub(crate) const PAGE_LIMIT_DEFAULT: usize = 100;
 /// The highest `limit` of a page: a page is held in memory; what is longer is streamed.
 pub(crate) const PAGE_LIMIT_MAX: usize = 1_000;
 
+/// Bytes of the largest event, which fits a message of 1 MiB.
+const EVENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// The memory that a page of so many events takes at most while it is read: the events, and the
+/// text that is written of them.
+pub(crate) fn bytes_of_page(events: usize) -> usize {
+    let events = events.saturating_mul(EVENT_BYTES_MAX);
+    2 * events.min(retold::limits::PAGE_BYTES_MAX)
+}
+
 /// Events that a stream of events reads at a time: few enough to hold, enough that the number
 /// of reads does not matter.
 pub(crate) const STREAMED_READ_EVENTS: usize = 256;
@@ -23,17 +33,6 @@ pub(crate) const SMALL_BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Bytes of a machine's file: it is kept as one event, and people write it.
 pub(crate) const MACHINE_BODY_BYTES_MAX: usize = 256 * 1024;
 
-/// Bytes that are read and thrown away before a body is refused as too large, so that a client
-/// that sends before it reads learns why. A longer body is cut off.
-pub(crate) const DRAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// How long such a body is read for.
-pub(crate) const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
-
-/// How long the next piece of a body may take: a client that stops sending must not hold its
-/// connection for ever.
-pub(crate) const BODY_PIECE_TIME_MAX: Duration = Duration::from_secs(30);
-
 /// How long a body that is read as a whole may take: the largest one over a slow line, and not
 /// as long as a client likes that sends a byte at a time.
 pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(300);
@@ -45,7 +44,7 @@ pub(crate) const UNREAD_TIME_MAX: Duration = Duration::from_secs(30);
 pub(crate) const BULK_LINES_AT_ONCE: usize = 256;
 
 /// Bytes of such lines: what bounds the memory of a bulk client.
-pub(crate) const BULK_BYTES_AT_ONCE: usize = 4 * 1024 * 1024;
+pub(crate) const BULK_BYTES_AT_ONCE: usize = 1024 * 1024;
 
 /// Refused lines that a summary lists: enough to see what is wrong with a file.
 pub(crate) const REFUSED_LINES_MAX: usize = 1_000;

@@ -17,6 +17,7 @@ use axum::routing::get;
 use crate::App;
 
 pub(crate) use answer::{Code, Problem};
+pub(crate) use limits::bytes_of_page;
 
 /// The routes of the API.
 pub(crate) fn router() -> Router<App> {

@@ -15,6 +15,7 @@ use super::failure::Failure;
 use super::standing::Told;
 use super::{address, layout};
 use crate::App;
+use crate::api::bytes_of_page;
 
 /// Events of a correlation on one page: a story to be read, in a page of bounded size.
 const EVENTS_SHOWN_MAX: usize = 100;
@@ -56,6 +57,8 @@ pub(super) async fn correlation(
     let query = LogQuery::after(after)
         .filter(filter)
         .limit(EVENTS_SHOWN_MAX);
+    let room = bytes_of_page(EVENTS_SHOWN_MAX);
+    let _room = app.rooms().answers.take(room).await?;
     let page = app.retold().log(query).await?;
     if page.entries.is_empty() && page.next.is_none() && after == 0 {
         let missing = format!("There is no event with the correlation {correlation_id}.");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use retold::{
     Error, Json, Machine, MachineReducer, MachineState, Position, RecordedEvent, Reducer, Retold,
-    SequenceNumber, State, Timestamp,
+    SequenceNumber, State, StreamId, Timestamp,
 };
 
 /// The state of an aggregate at a moment, as far as a page shows it. Before the first event
@@ -80,6 +80,20 @@ impl Standing {
             position: event.position,
         }
     }
+}
+
+/// One event of a stream, where it is there.
+pub(super) async fn event_at(
+    retold: &Retold,
+    stream: &StreamId,
+    at: SequenceNumber,
+) -> Result<Option<RecordedEvent>, Error> {
+    let events = retold.events(
+        stream.aggregate_type().clone(),
+        stream.aggregate_id().clone(),
+    );
+    let page = events.from_sequence(at).to_sequence(at).await?;
+    Ok(page.into_events()?.pop())
 }
 
 /// The status after an event; none for a type without a machine.

@@ -53,6 +53,9 @@ pub(crate) struct Metrics {
     requests: Family<Outcome, Counter>,
     seconds: Family<Route, Histogram>,
     at_work: Gauge,
+    connections: Gauge,
+    body_bytes: Gauge,
+    answer_bytes: Gauge,
     head: Gauge,
 }
 
@@ -62,8 +65,28 @@ impl Metrics {
         let requests = Family::default();
         let make: fn() -> Histogram = || Histogram::new(SECONDS);
         let seconds = Family::new_with_constructor(make);
-        let at_work = Gauge::default();
-        let head = Gauge::default();
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, Gauge::clone(&gauge));
+            gauge
+        };
+        let at_work = gauge(
+            "http_requests_at_work",
+            "Requests whose answer has not begun",
+        );
+        let connections = gauge("http_connections", "Connections that are open");
+        let body_bytes = gauge(
+            "http_body_bytes",
+            "Memory that is set aside for the bodies of requests",
+        );
+        let answer_bytes = gauge(
+            "http_answer_bytes",
+            "Memory that is set aside for large answers",
+        );
+        let head = gauge(
+            "log_head_position",
+            "Position of the newest event, reserved ones counted",
+        );
         registry.register(
             "http_requests",
             "Requests that were answered",
@@ -74,24 +97,22 @@ impl Metrics {
             "Time until an answer began",
             Family::clone(&seconds),
         );
-        registry.register(
-            "http_requests_at_work",
-            "Requests whose answer has not begun",
-            Gauge::clone(&at_work),
-        );
-        registry.register(
-            "log_head_position",
-            "Position of the newest event, reserved ones counted",
-            Gauge::clone(&head),
-        );
         registry.register_collector(Box::new(library::Collected(retold)));
         Metrics {
             registry,
             requests,
             seconds,
             at_work,
+            connections,
+            body_bytes,
+            answer_bytes,
             head,
         }
+    }
+
+    /// Connections that are open.
+    pub(crate) fn connections(&self) -> Gauge {
+        self.connections.clone()
     }
 }
 
@@ -103,15 +124,20 @@ pub(crate) fn router() -> Router<App> {
 async fn metrics(State(app): State<App>) -> Response {
     let metrics = app.metrics();
     if let Ok(head) = app.retold().store().head().await {
-        metrics
-            .head
-            .set(i64::try_from(head.position).unwrap_or(i64::MAX));
+        set(&metrics.head, head.position);
     }
+    let rooms = app.rooms();
+    set(&metrics.body_bytes, rooms.bodies.taken_bytes() as u64);
+    set(&metrics.answer_bytes, rooms.answers.taken_bytes() as u64);
     let mut text = String::new();
     match encode(&mut text, &metrics.registry) {
         Ok(()) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
+}
+
+fn set(gauge: &Gauge, value: u64) {
+    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
 }
 
 /// Counts a request, and logs it where that is asked for.
@@ -120,7 +146,7 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
     let method = name_of(request.method());
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
-    let at_work = AtWork::begin(metrics.at_work.clone());
+    let at_work = Counted::begin(metrics.at_work.clone());
     let began = Instant::now();
     let response = next.run(request).await;
     drop(at_work);
@@ -164,17 +190,17 @@ fn name_of(method: &Method) -> &'static str {
     }
 }
 
-/// Also ended when the client goes away and the request is given up.
-struct AtWork(Gauge);
+/// Counted for as long as this lives: also a request that is given up because its client goes.
+pub(crate) struct Counted(Gauge);
 
-impl AtWork {
-    fn begin(gauge: Gauge) -> AtWork {
+impl Counted {
+    pub(crate) fn begin(gauge: Gauge) -> Counted {
         gauge.inc();
-        AtWork(gauge)
+        Counted(gauge)
     }
 }
 
-impl Drop for AtWork {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -2,6 +2,7 @@
 //! losing what it accepted. What one client may cost is in `limits.rs`.
 
 mod connection;
+mod drain;
 mod ending;
 mod limits;
 mod room;
@@ -12,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -22,7 +23,8 @@ use tokio::sync::{Semaphore, watch};
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use self::connection::Guarded;
-use self::room::Room;
+pub use self::limits::Limits;
+use crate::metrics::Counted;
 use crate::{App, Options};
 
 /// Why a server did not start. Each message finishes the sentence "failed to …".
@@ -90,12 +92,15 @@ impl Server {
     pub async fn run(self, app: App, stop: impl Future<Output = ()>) -> Result<(), retold::Error> {
         let retold = app.retold().clone();
         let (stopping, is_stopping) = watch::channel(false);
-        let router = crate::router(app)
+        let limits = app.options().limits.clone();
+        let connections = app.metrics().connections();
+        let router = crate::router(app.clone())
             .layer(from_fn_with_state(is_stopping, ending::end_live_streams))
-            .layer(from_fn_with_state(Room::new(), room::take))
-            .layer(RequestBodyTimeoutLayer::new(limits::BODY_STALL));
+            .layer(from_fn_with_state(app, room::within))
+            .layer(from_fn(drain::drain_rest))
+            .layer(RequestBodyTimeoutLayer::new(limits.body_stall));
         let running = GracefulShutdown::new();
-        let turns = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+        let turns = Arc::new(Semaphore::new(limits.connections));
         let mut stop = std::pin::pin!(stop);
         loop {
             let accepted = async {
@@ -108,12 +113,13 @@ impl Server {
             };
             match accepted {
                 Ok((stream, _)) => {
-                    let connection = running.watch(connect(stream, router.clone()));
+                    let connection = running.watch(connect(stream, router.clone(), &limits));
+                    let counted = Counted::begin(connections.clone());
                     tokio::spawn(async move {
                         if let Err(error) = connection.await {
                             tracing::debug!(%error, "a connection ended early");
                         }
-                        drop(turn);
+                        drop((counted, turn));
                     });
                 }
                 Err(error) => pause_after(&error).await,
@@ -122,7 +128,7 @@ impl Server {
         tracing::info!("stopping: finishing what was accepted");
         drop(self.listener);
         stopping.send_replace(true);
-        if tokio::time::timeout(limits::STOP_GRACE, running.shutdown())
+        if tokio::time::timeout(limits.stop_grace, running.shutdown())
             .await
             .is_err()
         {
@@ -135,17 +141,17 @@ impl Server {
 
 type Connection = http1::Connection<TokioIo<Guarded>, TowerToHyperService<Router>>;
 
-fn connect(stream: TcpStream, router: Router) -> Connection {
+fn connect(stream: TcpStream, router: Router, limits: &Limits) -> Connection {
     // Answers are small and waited for. A socket that refuses is slower, not wrong.
     let _ = stream.set_nodelay(true);
     http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits::HEAD_TIMEOUT)
+        .header_read_timeout(limits.head_timeout)
         .max_buf_size(limits::READ_BUFFER_BYTES)
         // A client may close its half after the request and still wait for the answer.
         .half_close(true)
         .serve_connection(
-            TokioIo::new(Guarded::new(stream, limits::WRITE_STALL)),
+            TokioIo::new(Guarded::new(stream, limits.write_stall)),
             TowerToHyperService::new(router),
         )
 }

@@ -1,50 +1,56 @@
-//! Room for request bodies: what all connections together hold in memory is bounded, by the
-//! length that each request announces.
+//! Room for bodies and answers: a request waits for the room of its body, an answer is sent once
+//! there is room for it, and both are counted until they are gone.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http_body::Body;
-use tokio::sync::Semaphore;
+use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::limits;
+use crate::App;
+use crate::room::Taken;
 
-/// Room is counted in pieces of this, since permits are counted in 32 bits.
-const PIECE_BYTES: usize = 1024;
-
-#[derive(Clone)]
-pub(super) struct Room {
-    pieces: Arc<Semaphore>,
-}
-
-impl Room {
-    pub(super) fn new() -> Room {
-        Room {
-            pieces: Arc::new(Semaphore::new(limits::BODIES_BYTES_MAX / PIECE_BYTES)),
-        }
+/// Takes room for the request's body and then for its answer.
+///
+/// What streams its answer takes room for each part itself.
+pub(super) async fn within(State(app): State<App>, request: Request, next: Next) -> Response {
+    let (request, of_body) = match hold_body(&app, request).await {
+        Ok(held) => held,
+        Err(busy) => return busy,
+    };
+    let response = next.run(request).await;
+    let size = response.body().size_hint().exact().unwrap_or(0);
+    if size <= limits::SMALL_ANSWER_BYTES {
+        return response;
     }
+    let bytes = usize::try_from(size).unwrap_or(usize::MAX);
+    // What was asked for is done, so the answer waits, and must not become a refusal.
+    let of_answer = app.rooms().answers.wait(bytes).await;
+    drop(of_body);
+    response.map(|body| Body::new(Held::new(body, Arc::new(of_answer))))
 }
 
-/// Takes room for the request's body until the answer begins.
-pub(super) async fn take(State(room): State<Room>, request: Request, next: Next) -> Response {
+/// The room stays taken while the body is received, and after that until the answer is made.
+async fn hold_body(app: &App, request: Request) -> Result<(Request, Option<Arc<Taken>>), Response> {
     if request.body().is_end_stream() {
-        return next.run(request).await;
+        return Ok((request, None));
     }
-    let pieces = bytes_of(request.headers()).div_ceil(PIECE_BYTES);
-    let pieces = u32::try_from(pieces).expect("lengths are cut to a few MiB");
-    let taken = room.pieces.acquire_many(pieces);
-    match tokio::time::timeout(limits::ROOM_WAIT, taken).await {
-        Ok(_taken) => next.run(request).await,
-        Err(_) => busy(),
-    }
+    let taken = app.rooms().bodies.take(bytes_of(request.headers())).await;
+    let taken = Arc::new(taken.map_err(IntoResponse::into_response)?);
+    let held = Arc::clone(&taken);
+    let request = request.map(|body| Body::new(Held::new(body, held)));
+    Ok((request, Some(taken)))
 }
 
 /// What the body will hold in memory. Lines are read one by one, so of a longer body of lines
-/// only the longest counts; whatever else is longer is refused without being held.
+/// only a part counts; whatever else is longer is refused without being held.
 fn bytes_of(headers: &HeaderMap) -> usize {
     let length = headers.get(CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
@@ -52,19 +58,47 @@ fn bytes_of(headers: &HeaderMap) -> usize {
         .get(CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"application/x-ndjson"));
     let most = match is_lines {
-        true => limits::UNKNOWN_BODY_BYTES / 8,
+        true => limits::LINES_BYTES,
         false => limits::UNKNOWN_BODY_BYTES,
     };
     length.map_or(most, |length: usize| length.min(most))
 }
 
-fn busy() -> Response {
-    let problem = r#"{"type":"about:blank","title":"Busy","status":503,"code":"busy","detail":"failed to take in the request: too many are being received at once; nothing was written, try again"}"#;
-    let headers = [
-        (CONTENT_TYPE, "application/problem+json"),
-        (RETRY_AFTER, "1"),
-    ];
-    (StatusCode::SERVICE_UNAVAILABLE, headers, problem).into_response()
+/// A body with its room.
+struct Held {
+    body: Body,
+    _taken: Arc<Taken>,
+}
+
+impl Held {
+    fn new(body: Body, taken: Arc<Taken>) -> Held {
+        Held {
+            body,
+            _taken: taken,
+        }
+    }
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    /// Never: a body that says so is dropped when its last part is handed on, not when that part
+    /// is sent.
+    fn is_end_stream(&self) -> bool {
+        false
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 #[cfg(test)]
@@ -80,6 +114,6 @@ mod tests {
         headers.insert(CONTENT_LENGTH, "99999999999".parse().unwrap());
         assert_eq!(bytes_of(&headers), limits::UNKNOWN_BODY_BYTES);
         headers.insert(CONTENT_TYPE, "application/x-ndjson".parse().unwrap());
-        assert_eq!(bytes_of(&headers), limits::UNKNOWN_BODY_BYTES / 8);
+        assert_eq!(bytes_of(&headers), limits::LINES_BYTES);
     }
 }

@@ -4,23 +4,7 @@ use axum::body::Body;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Service, request, service};
-
-async fn document(service: &Service) -> Value {
-    service.get("/openapi.json").await.expect(200)
-}
-
-/// Every operation as method and path.
-fn operations(document: &Value) -> Vec<(Method, String, Value)> {
-    let mut operations = Vec::new();
-    for (path, item) in document["paths"].as_object().unwrap() {
-        for (method, operation) in item.as_object().unwrap() {
-            let method: Method = method.to_uppercase().parse().unwrap();
-            operations.push((method, path.clone(), operation.clone()));
-        }
-    }
-    operations
-}
+use crate::support::{document, operations, request, service};
 
 fn filled(path: &str) -> String {
     path.replace("{aggregateType}", "Issue")

@@ -1,11 +1,13 @@
 //! Every row of the error table.
 
+use std::collections::BTreeSet;
+
 use axum::body::Body;
 use axum::http::Method;
 use retold::{Damage, StoreError};
 use serde_json::json;
 
-use crate::support::{failing, request, service};
+use crate::support::{Answer, Service, document, failing, request, service};
 
 const EVENTS: &str = "/v1/streams/Note/1/events";
 
@@ -223,4 +225,133 @@ async fn method_form_and_media_type_are_problems_too() {
     let headers = [("content-type", "application/json; charset=utf-8")];
     let good = request(Method::POST, EVENTS, &headers, event(5).to_string().into());
     service.send(good).await.expect(201);
+}
+
+/// Every code that the document lists.
+async fn codes(service: &Service) -> BTreeSet<String> {
+    let document = document(service).await;
+    let responses = document["paths"]["/livez"]["get"]["responses"].clone();
+    let responses = responses.as_object().unwrap().values();
+    let texts = responses.map(|response| response["description"].as_str().unwrap().to_owned());
+    let names = |text: String| -> Vec<String> {
+        let marked = text.split('`').enumerate().filter(|(nth, _)| nth % 2 == 1);
+        marked.map(|(_, name)| name.to_owned()).collect()
+    };
+    texts.flat_map(names).collect()
+}
+
+/// The whole table, each row by a request that meets it, on a store that is made to fail where a
+/// real one cannot be brought to: a code without a row fails this test.
+#[tokio::test]
+async fn every_code_is_met_by_a_request() {
+    let (service, store) = failing().await;
+    service.post(EVENTS, event(1)).await.expect(201);
+    let mut met = BTreeSet::new();
+    let mut meet = |answer: Answer, status: u16, code: &str| {
+        let problem = answer.problem(status, code);
+        assert_eq!(problem["type"], format!("/docs#{code}"));
+        for member in ["title", "detail"] {
+            assert!(!problem[member].as_str().unwrap().is_empty(), "{problem}");
+        }
+        met.insert(code.to_owned());
+    };
+    let mut other = event(1);
+    other["payload"] = json!(2);
+    let mut unexpected = event(2);
+    unexpected["expected"] = json!(7);
+    let text = json!({"eventType": "t", "payload": "x".repeat(1 << 20)});
+    let merge = json!({"eventType": "merge", "payload": {}});
+    let illegal = json!({"fromState": null, "toState": "MERGED", "event": "merge"});
+    let issue = "/v1/streams/Issue/1";
+    for (path, headers, body, status, code) in [
+        (EVENTS, &[][..], json!({"x": 1}), 400, "invalid"),
+        (
+            EVENTS,
+            &[("host", "example.com")],
+            event(3),
+            403,
+            "forbidden",
+        ),
+        (EVENTS, &[("origin", "null")], event(3), 403, "forbidden"),
+        (EVENTS, &[], other, 409, "identity_conflict"),
+        (EVENTS, &[], unexpected, 412, "conflict"),
+        (EVENTS, &[], text, 413, "too_large"),
+        ("/v1/restore", &[], event(3), 415, "unsupported_media_type"),
+        ("/v1/nowhere", &[], event(3), 404, "not_found"),
+        (
+            &format!("{issue}/events"),
+            &[],
+            merge,
+            422,
+            "transition_name",
+        ),
+        (
+            &format!("{issue}/transitions"),
+            &[],
+            illegal,
+            409,
+            "illegal_transition",
+        ),
+        ("/v1/info", &[], event(3), 405, "method_not_allowed"),
+    ] {
+        meet(service.post_with(path, headers, body).await, status, code);
+    }
+    let html = service.get_as(EVENTS, "text/html").await;
+    meet(html, 406, "not_acceptable");
+    let early = service.get("/v1/streams/Note/1/state?minPosition=9").await;
+    assert_eq!(early.header("retry-after"), Some("1"));
+    meet(early, 503, "not_yet");
+    let recorded = service.get_as("/v1/events", "application/x-ndjson").await;
+    let restored = service.post_lines("/v1/restore", recorded.body).await;
+    meet(restored, 409, "not_empty");
+
+    let (reason, event_ids) = (String::new(), Vec::new());
+    for (error, status, code) in [
+        (
+            StoreError::Busy {
+                reason: reason.clone(),
+                event_ids: event_ids.clone(),
+            },
+            503,
+            "busy",
+        ),
+        (
+            StoreError::Full {
+                event_ids: event_ids.clone(),
+            },
+            507,
+            "full",
+        ),
+        (
+            StoreError::Poisoned {
+                cause: reason.clone(),
+                event_ids: event_ids.clone(),
+            },
+            503,
+            "poisoned",
+        ),
+        (
+            StoreError::UnknownOutcome { reason, event_ids },
+            504,
+            "unknown_outcome",
+        ),
+        (StoreError::corrupt(Damage::default(), ""), 500, "corrupt"),
+        (
+            StoreError::Unsupported {
+                what: String::new(),
+            },
+            501,
+            "unsupported",
+        ),
+        (
+            StoreError::io("read", std::io::Error::other("")),
+            500,
+            "internal",
+        ),
+    ] {
+        store.fail_with(Some(error));
+        meet(service.post(EVENTS, event(9)).await, status, code);
+    }
+    store.fail_with(None);
+    assert_eq!(met, codes(&service).await);
 }

@@ -191,24 +191,3 @@ async fn an_error_half_way_breaks_the_connection_before_the_last_chunk() {
     let rest = everything(&mut stream).await;
     assert!(!rest.ends_with("0\r\n\r\n"), "the answer seems whole");
 }
-
-#[tokio::test]
-async fn a_body_that_is_too_large_is_drained_so_that_its_sender_reads_why() {
-    let service = service().await;
-    let mut stream = TcpStream::connect(listening(&service).await).await.unwrap();
-    let bytes = 20 << 20;
-    let head = format!(
-        "POST /v1/streams/Note/1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {bytes}\r\nConnection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    stream.write_all(&vec![b' '; bytes]).await.unwrap();
-    let answer = everything(&mut stream).await;
-    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
-    assert!(answer.contains("\"field\":\"body\""), "{answer}");
-    // Who asks first need not send.
-    let mut stream = TcpStream::connect(listening(&service).await).await.unwrap();
-    let asking = head.replace("Connection", "Expect: 100-continue\r\nConnection");
-    stream.write_all(asking.as_bytes()).await.unwrap();
-    let answer = everything(&mut stream).await;
-    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
-}

@@ -7,6 +7,7 @@ mod bulk;
 mod document;
 mod errors;
 mod guard;
+mod ids;
 mod live;
 mod machines;
 mod reads;

@@ -272,3 +272,20 @@ impl Answer {
         assert_eq!(self.status.as_u16(), status, "{}", self.text());
     }
 }
+
+/// The OpenAPI document.
+pub(crate) async fn document(service: &Service) -> Value {
+    service.get("/openapi.json").await.expect(200)
+}
+
+/// Every operation as method and path.
+pub(crate) fn operations(document: &Value) -> Vec<(Method, String, Value)> {
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            operations.push((method, path.clone(), operation.clone()));
+        }
+    }
+    operations
+}

@@ -8,12 +8,12 @@ async fn what_cannot_be_shown_is_said_on_a_page() {
     start(&retold, "42").await;
     for (address, status, words) in [
         ("/streams/Issue/43", 404, "There is no stream Issue/43."),
-        ("/streams/1ssue/42", 400, "aggregateType must be a letter"),
+        ("/streams/1ssue/42", 400, "aggregateType: must be a letter"),
         ("/streams/Issue/%FF", 400, "not percent-encoded UTF-8"),
         (
             "/streams/Issue/%00",
             400,
-            "aggregateId must not hold control",
+            "aggregateId: must not hold control",
         ),
         ("/streams/Issue/42?at=last", 400, "counted from 1"),
         (
@@ -38,8 +38,8 @@ async fn what_cannot_be_shown_is_said_on_a_page() {
             "no event with the correlation none",
         ),
         ("/correlations/none?after=99", 400, "past the head"),
-        ("/?type=%3C", 400, "aggregateType must be"),
-        ("/?type=Issue&after=..", 400, "aggregateId must not be"),
+        ("/?type=%3C", 400, "aggregateType: must be"),
+        ("/?type=Issue&after=..", 400, "aggregateId: must not be"),
     ] {
         let answer = get(&service, address).await;
         assert_eq!(answer.status.as_u16(), status, "{address}");

@@ -6,10 +6,12 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
-use retold::{Entry, LogQuery, Retold, StreamHead, StreamQuery};
+use retold::{Entry, LogQuery, StreamHead, StreamQuery};
 
 use super::Problem;
-use crate::api::limits::STREAMED_READ_EVENTS;
+use crate::App;
+use crate::api::limits::{STREAMED_READ_EVENTS, bytes_of_page};
+use crate::room::Taken;
 
 /// The media type of NDJSON.
 pub(crate) const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
@@ -22,7 +24,7 @@ enum Query {
 
 /// The events of a query, page by page, through the head that the log had at the beginning.
 pub(crate) struct EventPages {
-    retold: Retold,
+    app: App,
     query: Option<Query>,
     /// How many events may still come.
     left: Option<u64>,
@@ -30,46 +32,72 @@ pub(crate) struct EventPages {
     pub(crate) head: Option<StreamHead>,
 }
 
+/// A part of an answer, with its room until it is sent.
+pub(crate) struct Part {
+    lines: Bytes,
+    room: Taken,
+}
+
 impl EventPages {
     /// The events of a stream, at most `limit`.
     pub(crate) async fn of_stream(
-        retold: &Retold,
+        app: App,
         mut query: StreamQuery,
         limit: Option<u64>,
     ) -> Result<EventPages, Problem> {
-        query.through_position = retold.store().head().await?.position;
-        Ok(EventPages::new(retold, Query::Stream(query), limit))
+        query.through_position = app.retold().store().head().await?.position;
+        Ok(EventPages::new(app, Query::Stream(query), limit))
     }
 
     /// The events of the log, at most `limit`.
     pub(crate) async fn of_log(
-        retold: &Retold,
+        app: App,
         mut query: LogQuery,
         limit: Option<u64>,
     ) -> Result<EventPages, Problem> {
-        query.through = retold.store().head().await?.position;
-        Ok(EventPages::new(retold, Query::Log(query), limit))
+        query.through = app.retold().store().head().await?.position;
+        Ok(EventPages::new(app, Query::Log(query), limit))
     }
 
-    fn new(retold: &Retold, query: Query, left: Option<u64>) -> EventPages {
+    fn new(app: App, query: Query, left: Option<u64>) -> EventPages {
         EventPages {
-            retold: retold.clone(),
+            app,
             query: Some(query),
             left,
             head: None,
         }
     }
 
-    /// The lines of the next page; none behind the last.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+    /// The first page; none where there is none.
+    ///
+    /// # Errors
+    /// Those of the read; `busy` where there is no room for it.
+    pub(crate) async fn first(&mut self) -> Result<Option<Part>, Problem> {
+        let bytes = bytes_of_page(STREAMED_READ_EVENTS);
+        let room = self.app.rooms().answers.take(bytes).await?;
+        self.read(room).await
+    }
+
+    /// The next page, once there is room for it; none behind the last.
+    async fn next(&mut self) -> Result<Option<Part>, Problem> {
+        if self.query.is_none() {
+            return Ok(None);
+        }
+        let bytes = bytes_of_page(STREAMED_READ_EVENTS);
+        let room = self.app.rooms().answers.wait(bytes).await;
+        self.read(room).await
+    }
+
+    async fn read(&mut self, mut room: Taken) -> Result<Option<Part>, Problem> {
         let at_once = STREAMED_READ_EVENTS as u64;
         let limit = self.left.map_or(at_once, |left| left.min(at_once)) as usize;
+        let retold = self.app.retold();
         let entries = match self.query.take() {
             None => return Ok(None),
             Some(_) if limit == 0 => return Ok(None),
             Some(Query::Stream(mut query)) => {
                 query.limit = limit;
-                let page = self.retold.store().read_stream(query.clone()).await?;
+                let page = retold.store().read_stream(query.clone()).await?;
                 self.head = page.head;
                 let next = page.next.map(|next| query.continued(next));
                 self.query = next.map(Query::Stream);
@@ -77,7 +105,7 @@ impl EventPages {
             }
             Some(Query::Log(mut query)) => {
                 query.limit = limit;
-                let page = self.retold.log(query.clone()).await?;
+                let page = retold.log(query.clone()).await?;
                 self.query = page.next.map(|next| {
                     query.after = next;
                     Query::Log(query)
@@ -86,7 +114,9 @@ impl EventPages {
             }
         };
         self.left = self.left.map(|left| left - entries.len() as u64);
-        lines(entries).map(Some)
+        let lines = lines(entries)?;
+        room.keep(lines.len());
+        Ok(Some(Part { lines, room }))
     }
 }
 
@@ -112,22 +142,41 @@ pub(crate) fn write_line(
     Ok(())
 }
 
+/// What is left of a streamed answer.
+struct Rest {
+    first: Option<Part>,
+    pages: EventPages,
+    /// Of the part that is being sent: the next one is asked for when that is done.
+    sending: Option<Taken>,
+}
+
 /// Answers with all pages, of which the first was read, so that what is wrong from the
 /// beginning is still told as a problem.
-pub(crate) fn ndjson(first: Option<Bytes>, pages: EventPages) -> Response {
-    let rest = stream::try_unfold((first, pages), |(first, mut pages)| async move {
-        if let Some(first) = first {
-            return Ok(Some((first, (None, pages))));
-        }
-        match pages.next().await {
-            Ok(lines) => Ok(lines.map(|lines| (lines, (None, pages)))),
+pub(crate) fn ndjson(first: Option<Part>, pages: EventPages) -> Response {
+    let rest = Rest {
+        first,
+        pages,
+        sending: None,
+    };
+    let parts = stream::try_unfold(rest, |mut rest| async move {
+        rest.sending = None;
+        let part = match rest.first.take() {
+            Some(first) => Ok(Some(first)),
+            None => rest.pages.next().await,
+        };
+        match part {
+            Ok(None) => Ok(None),
+            Ok(Some(Part { lines, room })) => {
+                rest.sending = Some(room);
+                Ok(Some((lines, rest)))
+            }
             Err(problem) => {
                 tracing::warn!(detail = problem.detail(), "breaking off a stream of events");
                 Err(std::io::Error::other(problem.detail().to_owned()))
             }
         }
     });
-    let mut response = Body::from_stream(rest).into_response();
+    let mut response = Body::from_stream(parts).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, NDJSON);
     response
 }

@@ -92,6 +92,11 @@ impl Problem {
     pub(crate) fn detail(&self) -> &str {
         &self.said.detail
     }
+
+    /// What to do next.
+    pub(crate) fn hint_given(&self) -> Option<&str> {
+        self.said.hint.as_deref()
+    }
 }
 
 impl Serialize for Problem {

@@ -5,17 +5,19 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, stream};
-use retold::{Batch, Position, Subscription};
+use retold::{Batch, Position, StoreError, Subscription};
 use tokio::time::{Instant, timeout_at};
 
 use super::Problem;
 use super::ndjson::write_line;
-use crate::api::limits::PROGRESS_INTERVAL;
+use crate::App;
+use crate::api::limits::{PROGRESS_INTERVAL, bytes_of_page};
+use crate::room::Taken;
 
 /// Follows the log for as long as the client stays. A slow client is read for later: nothing
 /// is buffered for it beyond one batch.
-pub(crate) fn live(subscription: Subscription) -> Response {
-    let mut response = Body::from_stream(messages(subscription)).into_response();
+pub(crate) fn live(app: App, subscription: Subscription) -> Response {
+    let mut response = Body::from_stream(messages(app, subscription)).into_response();
     let headers = response.headers_mut();
     let media_type = HeaderValue::from_static("text/event-stream");
     headers.insert(header::CONTENT_TYPE, media_type);
@@ -29,14 +31,24 @@ pub(crate) fn live(subscription: Subscription) -> Response {
 
 /// What is left to send.
 struct Following {
+    app: App,
     subscription: Subscription,
+    has_begun: bool,
+    /// Of the messages that are being sent.
+    sending: Option<Taken>,
     progress_due: Instant,
     is_over: bool,
 }
 
-fn messages(subscription: Subscription) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
+fn messages(
+    app: App,
+    subscription: Subscription,
+) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
     let following = Following {
+        app,
         subscription,
+        has_begun: false,
+        sending: None,
         progress_due: Instant::now() + PROGRESS_INTERVAL,
         is_over: false,
     };
@@ -51,18 +63,34 @@ fn messages(subscription: Subscription) -> impl Stream<Item = Result<Bytes, std:
 
 impl Following {
     async fn next(&mut self) -> Bytes {
+        self.sending = None;
         loop {
             let due = self.progress_due;
-            let batch = match timeout_at(due, self.subscription.next()).await {
+            let (batch, mut room) = match timeout_at(due, self.batch()).await {
                 Ok(Ok(batch)) => batch,
                 Ok(Err(error)) => return self.end(&Problem::from(error)),
                 Err(_) => return self.progress(self.subscription.complete_through()),
             };
             let messages = self.messages(batch);
             if !messages.is_empty() {
+                room.keep(messages.len());
+                self.sending = Some(room);
                 return Bytes::from(messages);
             }
         }
+    }
+
+    /// The next batch, with room for it, which is not taken while there is nothing to read.
+    async fn batch(&mut self) -> Result<(Batch, Taken), StoreError> {
+        if self.has_begun {
+            let seen = self.subscription.complete_through();
+            self.app.retold().store().wait_past(seen).await?;
+        }
+        let bytes = bytes_of_page(Subscription::BATCH_ENTRIES);
+        let room = self.app.rooms().answers.wait(bytes).await;
+        let batch = self.subscription.next().await?;
+        self.has_begun = true;
+        Ok((batch, room))
     }
 
     fn messages(&mut self, batch: Batch) -> Vec<u8> {

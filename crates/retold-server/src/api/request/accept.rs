@@ -1,7 +1,9 @@
 //! The form in which a reader wants its answer.
 
+use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
+use axum::http::request::Parts;
 
 use crate::api::answer::{Code, Problem};
 
@@ -47,6 +49,17 @@ pub(crate) fn accept(headers: &HeaderMap, offered: &[Form]) -> Result<Form, Prob
         let detail = format!("answer in a form that Accept names: offered are {offered:?}");
         Problem::new(Code::NotAcceptable, detail).field("Accept")
     })
+}
+
+/// A reader that accepts JSON, of what has no other form.
+pub(crate) struct AsJson;
+
+impl<S: Send + Sync> FromRequestParts<S> for AsJson {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        accept(&parts.headers, &[Form::Json]).map(|_| AsJson)
+    }
 }
 
 /// The media ranges that are accepted, with their quality.

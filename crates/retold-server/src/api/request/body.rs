@@ -6,10 +6,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use crate::api::answer::{Code, Problem};
-use crate::api::limits::{BODY_PIECE_TIME_MAX, BODY_TIME_MAX, DRAIN_BYTES_MAX, DRAIN_TIME_MAX};
+use crate::api::limits::BODY_TIME_MAX;
 
 /// The media type that a body must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +74,7 @@ pub(crate) fn check_media(headers: &HeaderMap, wanted: Media) -> Result<(), Prob
 /// Reads a whole body.
 ///
 /// # Errors
-/// `too_large`, after a bounded part of the rest was read and thrown away, so that a client
-/// that sends everything before it reads gets to see the answer.
+/// `too_large`; `invalid` where it breaks off or takes too long.
 pub(crate) async fn read(
     headers: &HeaderMap,
     body: Body,
@@ -83,23 +82,19 @@ pub(crate) async fn read(
 ) -> Result<Bytes, Problem> {
     let announced = headers.get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    let is_over = announced.is_some_and(|announced| announced > bytes_max as u64);
-    // Who asks before sending need not send.
-    if is_over && headers.contains_key(header::EXPECT) {
+    if announced.is_some_and(|announced| announced > bytes_max as u64) {
         return Err(Problem::too_large("body", bytes_max));
     }
     let slow = |_| Problem::invalid("body", "it took too long to send");
-    let whole = read_whole(is_over, body, bytes_max);
+    let whole = read_whole(body, bytes_max);
     timeout(BODY_TIME_MAX, whole).await.map_err(slow)?
 }
 
-async fn read_whole(is_over: bool, body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+async fn read_whole(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     let mut pieces = body.into_data_stream();
     let mut whole = BytesMut::new();
     while let Some(piece) = next_piece(&mut pieces).await? {
-        if is_over || whole.len() + piece.len() > bytes_max {
-            drop(whole);
-            drain(pieces).await;
+        if whole.len() + piece.len() > bytes_max {
             return Err(Problem::too_large("body", bytes_max));
         }
         whole.extend_from_slice(&piece);
@@ -110,27 +105,13 @@ async fn read_whole(is_over: bool, body: Body, bytes_max: usize) -> Result<Bytes
 /// The next piece of a body; none at its end.
 ///
 /// # Errors
-/// A problem where the client stops sending.
+/// A problem where the client stops sending. The server ends a body that stands still.
 pub(crate) async fn next_piece(pieces: &mut BodyDataStream) -> Result<Option<Bytes>, Problem> {
-    let broken = |reason: &str| Problem::invalid("body", reason);
-    match timeout(BODY_PIECE_TIME_MAX, pieces.next()).await {
-        Ok(Some(Ok(piece))) => Ok(Some(piece)),
-        Ok(Some(Err(_))) => Err(broken("it broke off before its end")),
-        Ok(None) => Ok(None),
-        Err(_) => Err(broken("nothing more of it came for too long")),
-    }
-}
-
-/// Reads and throws away a bounded part of what is left.
-pub(crate) async fn drain(mut pieces: BodyDataStream) {
-    let deadline = Instant::now() + DRAIN_TIME_MAX;
-    let mut bytes = 0;
-    while bytes < DRAIN_BYTES_MAX {
-        match timeout_at(deadline, pieces.next()).await {
-            Ok(Some(Ok(piece))) => bytes += piece.len(),
-            _ => return,
-        }
-    }
+    let piece = pieces.next().await.transpose();
+    piece.map_err(|_| {
+        let reason = "it broke off, or nothing more of it came for too long";
+        Problem::invalid("body", reason)
+    })
 }
 
 /// A body as text.

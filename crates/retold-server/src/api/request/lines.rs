@@ -4,7 +4,7 @@ use axum::body::{Body, BodyDataStream};
 use bytes::{Buf, Bytes, BytesMut};
 use futures::FutureExt;
 
-use super::body::{drain, next_piece};
+use super::body::next_piece;
 use crate::api::answer::Problem;
 use crate::api::limits::SMALL_BODY_BYTES_MAX;
 
@@ -63,11 +63,6 @@ impl Lines {
                 None => self.is_ended = true,
             }
         }
-    }
-
-    /// Reads and throws away a bounded part of what is left.
-    pub(crate) async fn drain(self) {
-        drain(self.pieces).await;
     }
 
     /// The next line if it is here already, without waiting for the client.

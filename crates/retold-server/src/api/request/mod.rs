@@ -11,12 +11,12 @@ mod precondition;
 mod target;
 mod trace;
 
-pub(crate) use accept::{Form, accept};
+pub(crate) use accept::{AsJson, Form, accept};
 pub(crate) use body::{Media, SentJson, SentNdjson, SentToml, check_media, read, text};
 pub(crate) use event::{EventFields, event_id, new_event, recorded_event};
 pub(crate) use fields::Fields;
 pub(crate) use lines::{Line, Lines};
-pub(crate) use parameters::Parameters;
+pub(crate) use parameters::{NoParameters, Parameters};
 pub(crate) use precondition::expectation;
 pub(crate) use target::{Target, path_text};
 pub(crate) use trace::Trace;

@@ -32,6 +32,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     }
 }
 
+/// A query without parameters.
+pub(crate) struct NoParameters;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoParameters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let parameters = Parameters::from_request_parts(parts, state).await?;
+        parameters.finish().map(|()| NoParameters)
+    }
+}
+
 impl Parameters {
     fn parse(path: &str, query: &str) -> Result<Parameters, Problem> {
         let mut given: Vec<(String, String)> = Vec::new();

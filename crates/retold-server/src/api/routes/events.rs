@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::App;
 use crate::api::answer::{Code, EventPages, Problem, etag, json, ndjson, with_sequence};
-use crate::api::limits::APPEND_BODY_BYTES_MAX;
+use crate::api::limits::{APPEND_BODY_BYTES_MAX, bytes_of_page};
 use crate::api::request::{
     EventFields, Fields, Form, Parameters, SentJson, Target, Trace, accept, expectation, new_event,
     read, text,
@@ -192,8 +192,8 @@ pub(crate) async fn read_stream(
             let limit = parameters.limit()?;
             parameters.finish()?;
             let stream = query.stream.clone();
-            let mut pages = EventPages::of_stream(app.retold(), query, limit).await?;
-            let first = pages.next().await?;
+            let mut pages = EventPages::of_stream(app, query, limit).await?;
+            let first = pages.first().await?;
             let head = pages.head.ok_or_else(|| unknown_stream(&stream))?;
             Ok(with_sequence(ndjson(first, pages), head.sequence_number))
         }
@@ -206,6 +206,7 @@ pub(crate) async fn read_stream(
 }
 
 async fn page(app: &App, query: StreamQuery, given: &Parameters) -> Result<Response, Problem> {
+    let _room = app.rooms().answers.take(bytes_of_page(query.limit)).await?;
     let page = app.retold().store().read_stream(query.clone()).await?;
     let head = page.head.ok_or_else(|| unknown_stream(&query.stream))?;
     let turned = match query.direction {

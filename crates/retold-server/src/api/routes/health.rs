@@ -1,14 +1,14 @@
 //! Whether the service is alive, whether it can append, and what it is.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use retold::ReadConsistency;
 use serde::Serialize;
 
 use crate::App;
 use crate::api::answer::{Problem, json};
-use crate::api::request::{Form, Parameters, accept};
+use crate::api::request::{AsJson, NoParameters};
 use crate::api::schema;
 
 #[derive(Serialize)]
@@ -41,8 +41,7 @@ struct Capabilities {
     tag = "service",
     responses((status = 200, description = "It does.", body = schema::HealthBody)),
 )]
-pub(crate) async fn is_alive(parameters: Parameters) -> Result<Response, Problem> {
-    parameters.finish()?;
+pub(crate) async fn is_alive(_: NoParameters) -> Result<Response, Problem> {
     json(StatusCode::OK, &Health { status: "alive" })
 }
 
@@ -53,11 +52,7 @@ pub(crate) async fn is_alive(parameters: Parameters) -> Result<Response, Problem
     tag = "service",
     responses((status = 200, description = "They can.", body = schema::HealthBody)),
 )]
-pub(crate) async fn is_ready(
-    State(app): State<App>,
-    parameters: Parameters,
-) -> Result<Response, Problem> {
-    parameters.finish()?;
+pub(crate) async fn is_ready(State(app): State<App>, _: NoParameters) -> Result<Response, Problem> {
     app.retold().store().check_writable().await?;
     json(StatusCode::OK, &Health { status: "ready" })
 }
@@ -71,11 +66,9 @@ pub(crate) async fn is_ready(
 )]
 pub(crate) async fn info(
     State(app): State<App>,
-    parameters: Parameters,
-    headers: HeaderMap,
+    _: AsJson,
+    _: NoParameters,
 ) -> Result<Response, Problem> {
-    accept(&headers, &[Form::Json])?;
-    parameters.finish()?;
     let store = app.retold().store();
     let capabilities = store.capabilities();
     let info = Info {

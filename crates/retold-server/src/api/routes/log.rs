@@ -9,7 +9,8 @@ use retold::{EventId, Filter, LogQuery, Position, Retold, StoreError};
 use super::events::EventsPage;
 use crate::App;
 use crate::api::answer::{Code, EventPages, Problem, json, live, ndjson, with_sequence};
-use crate::api::request::{Form, Parameters, accept, event_id, path_text};
+use crate::api::limits::bytes_of_page;
+use crate::api::request::{AsJson, Form, NoParameters, Parameters, accept, event_id, path_text};
 use crate::api::schema;
 
 /// The position that a client of server-sent events has seen last.
@@ -51,20 +52,22 @@ pub(crate) async fn read_log(
             // Told now, as a problem, and not by a stream that breaks off.
             let head = app.retold().store().head().await?.position;
             LogQuery::after(after).check(head)?;
-            Ok(live(app.retold().subscribe(after, filter)))
+            let subscription = app.retold().subscribe(after, filter);
+            Ok(live(app, subscription))
         }
         Form::Ndjson => {
             let limit = parameters.limit()?;
             parameters.finish()?;
             let query = LogQuery::after(after).filter(filter);
-            let mut pages = EventPages::of_log(app.retold(), query, limit).await?;
-            let first = pages.next().await?;
+            let mut pages = EventPages::of_log(app, query, limit).await?;
+            let first = pages.first().await?;
             Ok(ndjson(first, pages))
         }
         _ => {
             let limit = parameters.page_limit()?;
             parameters.finish()?;
             let query = LogQuery::after(after).filter(filter).limit(limit);
+            let _room = app.rooms().answers.take(bytes_of_page(limit)).await?;
             let page = app.retold().log(query).await?;
             let next = page.next.map(|next| next.to_string());
             let page = EventsPage {
@@ -144,11 +147,9 @@ impl<S: Send + Sync> FromRequestParts<S> for NamedEvent {
 pub(crate) async fn read_event(
     State(app): State<App>,
     NamedEvent(event_id): NamedEvent,
-    parameters: Parameters,
-    headers: HeaderMap,
+    _: AsJson,
+    _: NoParameters,
 ) -> Result<Response, Problem> {
-    accept(&headers, &[Form::Json])?;
-    parameters.finish()?;
     let event = app.retold().event(event_id).await?;
     let event = event
         .ok_or_else(|| Problem::new(Code::NotFound, format!("find an event with id {event_id}")))?;

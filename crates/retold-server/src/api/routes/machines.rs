@@ -12,7 +12,7 @@ use super::events::written;
 use crate::App;
 use crate::api::answer::{Problem, json};
 use crate::api::limits::MACHINE_BODY_BYTES_MAX;
-use crate::api::request::{Form, Parameters, SentToml, accept, path_text, read, text};
+use crate::api::request::{AsJson, Form, NoParameters, SentToml, accept, path_text, read, text};
 use crate::api::schema;
 
 /// The aggregate type that a path names.
@@ -43,11 +43,9 @@ struct List<'a> {
 )]
 pub(crate) async fn list_machines(
     State(app): State<App>,
-    parameters: Parameters,
-    headers: HeaderMap,
+    _: AsJson,
+    _: NoParameters,
 ) -> Result<Response, Problem> {
-    accept(&headers, &[Form::Json])?;
-    parameters.finish()?;
     let machines = app.retold().machines().list();
     let list = List {
         machines: machines.iter().map(AsRef::as_ref).collect(),
@@ -72,11 +70,10 @@ pub(crate) async fn list_machines(
 pub(crate) async fn read_machine(
     State(app): State<App>,
     NamedType(aggregate_type): NamedType,
-    parameters: Parameters,
+    _: NoParameters,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let form = accept(&headers, &[Form::Json, Form::Toml])?;
-    parameters.finish()?;
     let machine = app.retold().machines().get(&aggregate_type);
     let machine = machine.ok_or(Error::UnknownMachine { aggregate_type })?;
     if form == Form::Json {
@@ -106,11 +103,10 @@ pub(crate) async fn add_machine(
     _: SentToml,
     State(app): State<App>,
     NamedType(aggregate_type): NamedType,
-    parameters: Parameters,
+    _: NoParameters,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    parameters.finish()?;
     let body = read(&headers, body, MACHINE_BODY_BYTES_MAX).await?;
     let machine = Machine::from_toml(text(&body)?).map_err(Error::from)?;
     if machine.aggregate_type() != aggregate_type {

@@ -45,23 +45,13 @@ pub(crate) async fn restore(
     // An export does not say which log it is of; all restores that do not say it are of one.
     let origin = origin.map_or(Ok(Uuid::nil()), |id| Uuid::parse_str(&id).map_err(refuse))?;
     let mut lines = Lines::new(body);
-    match write(Batch::of(app.retold(), origin), &mut lines).await {
-        Ok(restored) => json(StatusCode::OK, &restored),
-        Err(problem) => {
-            // The client is likely to be still sending.
-            lines.drain().await;
-            Err(problem)
-        }
-    }
-}
-
-async fn write(mut batch: Batch<'_>, lines: &mut Lines) -> Result<Restored, Problem> {
+    let mut batch = Batch::of(app.retold(), origin);
     while let Some(line) = lines.next().await? {
         let number = line.number;
         let event = parse(&line).map_err(|problem| problem.member("line", number.into()))?;
         batch.push(event).await?;
     }
-    batch.finish().await
+    json(StatusCode::OK, &batch.finish().await?)
 }
 
 fn parse(line: &Line) -> Result<RecordedEvent, Problem> {

@@ -10,9 +10,9 @@ use serde::Serialize;
 use super::events::{unknown_stream, written};
 use crate::App;
 use crate::api::answer::{Code, Problem, json, with_sequence};
-use crate::api::limits::SMALL_BODY_BYTES_MAX;
+use crate::api::limits::{SMALL_BODY_BYTES_MAX, bytes_of_page};
 use crate::api::request::{
-    Fields, Form, Media, Parameters, Target, accept, check_media, read, text,
+    AsJson, Fields, Media, NoParameters, Parameters, Target, check_media, read, text,
 };
 use crate::api::schema;
 
@@ -63,14 +63,14 @@ struct Page<'a> {
 pub(crate) async fn list_snapshots(
     State(app): State<App>,
     Target(stream): Target,
+    _: AsJson,
     mut parameters: Parameters,
-    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    accept(&headers, &[Form::Json])?;
     let before = parameters.number("before")?;
     let limit = parameters.page_limit()?;
     parameters.finish()?;
     let head = head_of(&app, &stream).await?;
+    let _room = app.rooms().answers.take(bytes_of_page(limit)).await?;
     let page = of(&app, &stream).list(before, limit).await?;
     let next = page.next;
     let page = Page {
@@ -97,11 +97,9 @@ pub(crate) async fn list_snapshots(
 pub(crate) async fn latest_snapshot(
     State(app): State<App>,
     Target(stream): Target,
-    parameters: Parameters,
-    headers: HeaderMap,
+    _: AsJson,
+    _: NoParameters,
 ) -> Result<Response, Problem> {
-    accept(&headers, &[Form::Json])?;
-    parameters.finish()?;
     let head = head_of(&app, &stream).await?;
     let latest = of(&app, &stream).latest().await?;
     let latest = latest.ok_or_else(|| {
@@ -130,7 +128,7 @@ pub(crate) async fn make_snapshot(
     State(app): State<App>,
     headers: HeaderMap,
     target: Result<Target, Problem>,
-    parameters: Result<Parameters, Problem>,
+    parameters: Result<NoParameters, Problem>,
     body: Body,
 ) -> Result<Response, Problem> {
     // A body is not required, and without one neither is its media type; but a wrong one is
@@ -139,7 +137,7 @@ pub(crate) async fn make_snapshot(
         check_media(&headers, Media::Json)?;
     }
     let Target(stream) = target?;
-    parameters?.finish()?;
+    parameters?;
     let body = read(&headers, body, SMALL_BODY_BYTES_MAX).await?;
     if !body.is_empty() {
         check_media(&headers, Media::Json)?;

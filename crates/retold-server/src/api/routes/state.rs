@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use retold::{Difference, PointInTime, Position, Retold, StateQuery, StreamId};
 use serde::Serialize;
@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout_at};
 use super::events::unknown_stream;
 use crate::App;
 use crate::api::answer::{Code, Problem, etag, json, with_sequence};
-use crate::api::limits::WAIT_MS_MAX;
-use crate::api::request::{Form, Parameters, Target, accept};
+use crate::api::limits::{PAGE_LIMIT_MAX, WAIT_MS_MAX, bytes_of_page};
+use crate::api::request::{AsJson, Parameters, Target};
 use crate::api::schema;
 
 /// A state, and what the caller asked to be added to it.
@@ -49,10 +49,9 @@ struct Additions {
 pub(crate) async fn state(
     State(app): State<App>,
     Target(stream): Target,
+    _: AsJson,
     mut parameters: Parameters,
-    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    accept(&headers, &[Form::Json])?;
     let point = moment(&mut parameters)?;
     let additions = Additions {
         history: parameters.flag("history")?,
@@ -66,6 +65,12 @@ pub(crate) async fn state(
     if let Some(position) = min_position {
         reach(app.retold(), position, wait).await?;
     }
+    // Replayed in pages, of which one is held at a time.
+    let _room = app
+        .rooms()
+        .answers
+        .take(bytes_of_page(PAGE_LIMIT_MAX))
+        .await?;
     let answer = derive(app.retold(), &stream, point, &additions).await?;
     let sequence = answer.state.sequence_number;
     let response = json(StatusCode::OK, &answer)?;

@@ -1,14 +1,14 @@
 //! Which streams there are.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use retold::{StreamId, StreamSummary, StreamsQuery, Text};
 use serde::Serialize;
 
 use crate::App;
 use crate::api::answer::{Problem, json};
-use crate::api::request::{Form, Parameters, accept};
+use crate::api::request::{AsJson, Parameters};
 use crate::api::schema;
 
 #[derive(Serialize)]
@@ -45,10 +45,9 @@ struct Page<'a> {
 )]
 pub(crate) async fn list_streams(
     State(app): State<App>,
+    _: AsJson,
     mut parameters: Parameters,
-    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    accept(&headers, &[Form::Json])?;
     let after = parameters.text("after");
     let query = StreamsQuery {
         aggregate_type: parameters.name("aggregateType")?,

@@ -11,7 +11,7 @@ use crate::App;
 use crate::api::answer::{Problem, json};
 use crate::api::limits::SMALL_BODY_BYTES_MAX;
 use crate::api::request::{
-    EventFields, Fields, Parameters, SentJson, Target, Trace, event_id, expectation, read, text,
+    EventFields, Fields, NoParameters, SentJson, Target, Trace, event_id, expectation, read, text,
 };
 use crate::api::schema;
 
@@ -47,11 +47,10 @@ pub(crate) async fn transition(
     _: SentJson,
     State(app): State<App>,
     Target(stream): Target,
-    parameters: Parameters,
+    _: NoParameters,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    parameters.finish()?;
     let body = read(&headers, body, SMALL_BODY_BYTES_MAX).await?;
     let mut fields = Fields::of_body(text(&body)?)?;
     let in_body = fields.expected()?;

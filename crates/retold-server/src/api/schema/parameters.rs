@@ -7,10 +7,19 @@ use utoipa::{IntoParams, ToSchema};
 #[into_params(parameter_in = Path)]
 pub(crate) struct StreamPath {
     /// The aggregate's type.
-    #[param(rename = "aggregateType", pattern = "^[A-Za-z$][A-Za-z0-9._-]{0,127}$")]
+    #[param(
+        rename = "aggregateType",
+        pattern = "^[A-Za-z$][A-Za-z0-9._-]{0,127}$",
+        example = "Issue"
+    )]
     aggregate_type: String,
     /// The aggregate's id: 1 to 512 bytes of UTF-8 without control characters.
-    #[param(rename = "aggregateId", min_length = 1, max_length = 512)]
+    #[param(
+        rename = "aggregateId",
+        min_length = 1,
+        max_length = 512,
+        example = "42"
+    )]
     aggregate_id: String,
 }
 
@@ -19,7 +28,11 @@ pub(crate) struct StreamPath {
 #[into_params(parameter_in = Path)]
 pub(crate) struct TypePath {
     /// The aggregate type.
-    #[param(rename = "aggregateType", pattern = "^[A-Za-z$][A-Za-z0-9._-]{0,127}$")]
+    #[param(
+        rename = "aggregateType",
+        pattern = "^[A-Za-z$][A-Za-z0-9._-]{0,127}$",
+        example = "Issue"
+    )]
     aggregate_type: String,
 }
 
@@ -28,7 +41,11 @@ pub(crate) struct TypePath {
 #[into_params(parameter_in = Path)]
 pub(crate) struct EventPath {
     /// The event's id.
-    #[param(rename = "eventId", format = "uuid")]
+    #[param(
+        rename = "eventId",
+        format = "uuid",
+        example = "018f4e5a-7b1c-7d2e-8f30-4a5b6c7d8e9f"
+    )]
     event_id: String,
 }
 

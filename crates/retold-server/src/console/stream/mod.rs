@@ -15,7 +15,12 @@ use super::answer::Page;
 use super::failure::Failure;
 use super::{address, layout};
 use crate::App;
-use reading::Reading;
+use crate::api::bytes_of_page;
+use reading::{NEIGHBOURS_MAX, Reading};
+
+/// Events that are read for one page: the timeline, the one that is shown, the one before it,
+/// its cause, and the newest.
+const EVENTS_READ: usize = 2 * NEIGHBOURS_MAX as usize + 5;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Asked {
@@ -40,6 +45,7 @@ pub(super) async fn show(
         ),
     };
     let stream = StreamId::new(aggregate_type, aggregate_id)?;
+    let _room = app.rooms().answers.take(bytes_of_page(EVENTS_READ)).await?;
     let reading = Reading::of(app.retold(), stream, at).await?;
     let title = reading.stream.to_string();
     Ok(Page::found(layout::page(&title, body(&reading))))

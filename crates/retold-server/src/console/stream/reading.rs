@@ -6,7 +6,7 @@ use retold::{
 };
 
 use crate::console::failure::Failure;
-use crate::console::standing::{Standing, status_after};
+use crate::console::standing::{self, Standing, status_after};
 
 /// Events of the timeline on either side of the one that is shown.
 pub(super) const NEIGHBOURS_MAX: u64 = 12;
@@ -88,15 +88,7 @@ async fn event_at(
     stream: &StreamId,
     at: SequenceNumber,
 ) -> Result<RecordedEvent, Failure> {
-    let page = retold
-        .events(
-            stream.aggregate_type().clone(),
-            stream.aggregate_id().clone(),
-        )
-        .from_sequence(at)
-        .to_sequence(at)
-        .await?;
-    let event = page.into_events()?.pop();
+    let event = standing::event_at(retold, stream, at).await?;
     event.ok_or_else(|| Failure::not_found(format!("There is no event {at} in {stream}.")))
 }
 

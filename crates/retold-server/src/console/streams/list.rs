@@ -4,7 +4,7 @@ use retold::{Error, Retold, StreamId, StreamSummary, StreamsQuery, Timestamp, li
 
 use super::Filters;
 use crate::console::failure::Failure;
-use crate::console::standing::status_after;
+use crate::console::standing::{event_at, status_after};
 
 /// Streams on one page: a few screens, and as many events to read.
 pub(super) const STREAMS_SHOWN_MAX: usize = 50;
@@ -69,15 +69,8 @@ async fn row(retold: &Retold, summary: StreamSummary) -> Row {
 }
 
 async fn newest(retold: &Retold, summary: &StreamSummary) -> Result<Option<Newest>, Error> {
-    let stream = &summary.stream;
-    let (aggregate_type, aggregate_id) = (stream.aggregate_type(), stream.aggregate_id());
     let at = summary.head.sequence_number;
-    let page = retold
-        .events(aggregate_type.clone(), aggregate_id.clone())
-        .from_sequence(at)
-        .to_sequence(at)
-        .await?;
-    let Some(event) = page.into_events()?.pop() else {
+    let Some(event) = event_at(retold, &summary.stream, at).await? else {
         return Ok(None);
     };
     Ok(Some(Newest {

@@ -3,6 +3,10 @@
 
 use std::time::Duration;
 
+/// The highest number that is taken: what all languages and databases can hold, and what the
+/// document says.
+pub(crate) const NUMBER_MAX: u64 = i64::MAX as u64;
+
 /// Entries of a page where no `limit` is given: what a person looks through.
 pub(crate) const PAGE_LIMIT_DEFAULT: usize = 100;
 

@@ -161,6 +161,7 @@ async fn each_wrong_parameter_is_named() {
         (EVENTS, "limit=-1", "limit"),
         (EVENTS, "limit=%2B1", "limit"),
         (EVENTS, "limit=99999999999999999999", "limit"),
+        (EVENTS, "after=9223372036854775808", "after"),
         (EVENTS, "limit=1&limit=1", "limit"),
         (EVENTS, "direction=up", "direction"),
         (EVENTS, "fromTimestamp=yesterday", "fromTimestamp"),

@@ -137,6 +137,7 @@ async fn expectations_are_said_in_the_body_or_in_a_header() {
         .expect(201);
     for expected in [
         json!(-1),
+        json!(1_u64 << 63),
         json!("some"),
         json!(1.5),
         json!(null),

@@ -8,6 +8,7 @@ mod idle;
 mod malformed;
 mod metrics;
 mod refused;
+mod schemathesis;
 mod seed;
 mod slow;
 mod stopped;

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::fields::opaque;
 use super::{Fields, Trace};
 use crate::api::answer::Problem;
+use crate::api::limits::NUMBER_MAX;
 
 /// Reads events out of the fields of objects.
 pub(crate) trait EventFields {
@@ -34,7 +35,7 @@ impl EventFields for Fields<'_> {
             (Some("any"), _) => Ok(Some(Expected::Any)),
             (Some("no_stream"), _) | (_, Some(0)) => Ok(Some(Expected::NoStream)),
             (Some("stream_exists"), _) => Ok(Some(Expected::StreamExists)),
-            (_, Some(sequence)) => Ok(Some(Expected::Sequence(sequence))),
+            (_, Some(sequence)) if sequence <= NUMBER_MAX => Ok(Some(Expected::Sequence(sequence))),
             _ => Err(refuse()),
         }
     }

@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_
 use retold::{Text, Timestamp};
 
 use crate::api::answer::Problem;
-use crate::api::limits::{PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX};
+use crate::api::limits::{NUMBER_MAX, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX};
 
 /// What is escaped in a parameter: all but the unreserved characters of RFC 3986.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
@@ -160,11 +160,14 @@ impl Parameters {
 
 /// Reads a whole number from 0, in digits only.
 pub(crate) fn whole_number(name: &str, text: &str) -> Result<u64, Problem> {
-    let refuse = || Problem::invalid(name, "must be a whole number from 0");
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(refuse());
-    }
-    text.parse().map_err(|_| refuse())
+    let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse::<u64>().ok().filter(|_| is_digits);
+    number
+        .filter(|number| *number <= NUMBER_MAX)
+        .ok_or_else(|| {
+            let kind = format!("must be a whole number from 0 to {NUMBER_MAX}");
+            Problem::invalid(name, kind)
+        })
 }
 
 fn decode(text: &str) -> Option<String> {

@@ -10,7 +10,9 @@ use super::events::EventsPage;
 use crate::App;
 use crate::api::answer::{Code, EventPages, Problem, json, live, ndjson, with_sequence};
 use crate::api::limits::bytes_of_page;
-use crate::api::request::{AsJson, Form, NoParameters, Parameters, accept, event_id, path_text};
+use crate::api::request::{
+    AsJson, Form, NoParameters, Parameters, accept, event_id, path_text, whole_number,
+};
 use crate::api::schema;
 
 /// The position that a client of server-sent events has seen last.
@@ -19,7 +21,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Reads the log behind a position.
 ///
 /// As JSON a page with a reference to the next one; as NDJSON all of it, streamed; as server-sent
-/// events from there on and then live.
+/// events from there on and then live, where the header `Last-Event-ID` wins over `after`.
 #[utoipa::path(
     get,
     path = "/v1/events",
@@ -115,10 +117,8 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<Position>, Problem> {
     let Some(value) = values.next() else {
         return Ok(None);
     };
-    let position = value.to_str().ok();
-    let position = position.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    let position = position.and_then(|text| text.parse().ok());
-    position.map(Some).ok_or_else(refuse)
+    let text = value.to_str().map_err(|_| refuse())?;
+    whole_number("Last-Event-ID", text).map(Some)
 }
 
 /// The event id that a path names.

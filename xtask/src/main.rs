@@ -42,12 +42,8 @@ enum Command {
     Tidy,
     /// Runs the randomised tests for long
     Soak(soak::Extent),
-    /// Measures the store beside the limit of the disk; prints tables
-    Measure {
-        /// Passed on to what measures, such as --folder or --events
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
+    /// Measures the store, or the service, beside the limit of the disk; prints a table
+    Measure(measure::What),
 }
 
 fn main() -> ExitCode {
@@ -70,6 +66,6 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Test { strict } => test::run(&workspace, strict),
         Command::Tidy => tidy::run(&workspace).map(|()| true),
         Command::Soak(extent) => soak::run(&workspace, &extent).map(|()| true),
-        Command::Measure { arguments } => measure::run(&workspace, &arguments).map(|()| true),
+        Command::Measure(what) => measure::run(&workspace, &what).map(|()| true),
     }
 }

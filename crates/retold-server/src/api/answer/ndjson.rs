@@ -73,7 +73,7 @@ impl EventPages {
     /// # Errors
     /// Those of the read; `busy` where there is no room for it.
     pub(crate) async fn first(&mut self) -> Result<Option<Part>, Problem> {
-        let bytes = bytes_of_page(STREAMED_READ_EVENTS);
+        let bytes = bytes_of_page(self.limit());
         let room = self.app.rooms().answers.take(bytes).await?;
         self.read(room).await
     }
@@ -83,14 +83,19 @@ impl EventPages {
         if self.query.is_none() {
             return Ok(None);
         }
-        let bytes = bytes_of_page(STREAMED_READ_EVENTS);
+        let bytes = bytes_of_page(self.limit());
         let room = self.app.rooms().answers.wait(bytes).await;
         self.read(room).await
     }
 
-    async fn read(&mut self, mut room: Taken) -> Result<Option<Part>, Problem> {
+    /// Events of the next page at the most.
+    fn limit(&self) -> usize {
         let at_once = STREAMED_READ_EVENTS as u64;
-        let limit = self.left.map_or(at_once, |left| left.min(at_once)) as usize;
+        self.left.map_or(at_once, |left| left.min(at_once)) as usize
+    }
+
+    async fn read(&mut self, mut room: Taken) -> Result<Option<Part>, Problem> {
+        let limit = self.limit();
         let retold = self.app.retold();
         let entries = match self.query.take() {
             None => return Ok(None),

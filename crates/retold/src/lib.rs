@@ -200,12 +200,15 @@ mod open;
 #[cfg(feature = "engine")]
 pub mod recovery;
 mod retold;
+mod shapes;
 mod snapshots;
 mod state;
 mod statistics;
+mod subscription;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod transition;
+mod upcasters;
 
 pub use append::{AppendCall, IntoEvents};
 pub use builder::RetoldBuilder;
@@ -219,10 +222,15 @@ pub use machine::{
     SNAPSHOT_EVERY_DEFAULT, TransitionRule,
 };
 pub use retold::Retold;
+pub use shapes::EventShape;
 pub use snapshots::{CreateSnapshot, SnapshotCreated, Snapshots};
 pub use state::{Difference, HistoryEntry, MachineReducer, MachineState, State, StateQuery};
 pub use statistics::Statistics;
+pub use subscription::Subscription;
 pub use transition::{TRANSITION_ATTEMPTS_MAX, Transition, TransitionCall, Transitioned};
+pub use upcasters::{
+    EventVersion, Part, UPCAST_EVENTS_MAX, UpcastError, Upcasters, UpcastersError,
+};
 
 pub use retold_core::{
     Appended, Batch, Capabilities, Checkpoint, Clock, Damage, Direction, Distribution, Entry,
@@ -230,7 +238,7 @@ pub use retold_core::{
     LogPage, LogQuery, Lost, Metadata, NewEvent, PointInTime, Position, ReadConsistency,
     RecordedEvent, ReducerId, RestoreBatch, SequenceNumber, SideStore, Snapshot, SnapshotPage,
     StoreStatistics, StreamConflict, StreamHead, StreamId, StreamPage, StreamQuery, StreamSummary,
-    StreamsPage, StreamsQuery, Subscription, SystemClock, Text, Timestamp, TimestampError, limits,
+    StreamsPage, StreamsQuery, SystemClock, Text, Timestamp, TimestampError, limits,
 };
 
 /// The embedded engine's own calls: checking a folder, and recovering it.

@@ -14,7 +14,7 @@ use retold_core::{
 use serde::Serialize;
 
 use crate::error::unknown_stream;
-use crate::fold::{counts, id_of};
+use crate::fold::counts;
 use crate::machine::SNAPSHOT_EVERY_DEFAULT;
 use crate::retold::Inner;
 use crate::state::{EventCountReducer, MachineReducer};
@@ -111,8 +111,8 @@ impl Inner {
     /// The reducer whose snapshots are those of a stream's state.
     fn state_reducer(&self, stream: &StreamId) -> ReducerId {
         match self.machines.get(stream.aggregate_type()) {
-            Some(_) => id_of(&MachineReducer),
-            None => id_of(&EventCountReducer),
+            Some(_) => self.id_of(&MachineReducer, stream),
+            None => self.id_of(&EventCountReducer, stream),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use retold_core::{
     Checkpoint, Error, PointInTime, ReducerId, SideStore, Snapshot, SnapshotPage, SnapshotQuery,
-    StreamId,
+    SnapshotScan, SnapshotScanQuery, StreamId,
 };
 use rusqlite::Connection;
 use tokio::sync::Mutex;
@@ -106,6 +106,14 @@ impl SideStore for SqliteSideStore {
         let (stream, reducer) = (stream.clone(), reducer.clone());
         self.run("find a snapshot", move |connection| {
             snapshots::list_at(connection, &stream, &reducer, at, limit)
+        })
+        .await
+    }
+
+    async fn scan_snapshots(&self, query: SnapshotScanQuery) -> Result<SnapshotScan, Error> {
+        query.check()?;
+        self.run("read all snapshots", move |connection| {
+            snapshots::scan(connection, &query)
         })
         .await
     }

@@ -139,3 +139,10 @@ pub(crate) fn unknown_stream(stream: &StreamId) -> Error {
         what: format!("stream {stream}"),
     })
 }
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("with something that is no text")
+}

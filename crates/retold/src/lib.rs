@@ -223,22 +223,27 @@ pub use machine::{
 };
 pub use retold::Retold;
 pub use shapes::EventShape;
-pub use snapshots::{CreateSnapshot, SnapshotCreated, Snapshots};
+pub use snapshots::{
+    CheckSnapshots, CreateSnapshot, DIFFERENCES_KEPT_MAX, SnapshotCreated, SnapshotDifference,
+    SnapshotFault, Snapshots, SnapshotsReport,
+};
 pub use state::{Difference, HistoryEntry, MachineReducer, MachineState, State, StateQuery};
 pub use statistics::Statistics;
 pub use subscription::Subscription;
 pub use transition::{TRANSITION_ATTEMPTS_MAX, Transition, TransitionCall, Transitioned};
 pub use upcasters::{
-    EventVersion, Part, UPCAST_EVENTS_MAX, UpcastError, Upcasters, UpcastersError,
+    CheckUpcasters, EventVersion, FAILURES_KEPT_DEFAULT, Part, UPCAST_EVENTS_MAX, UpcastError,
+    UpcasterFailure, Upcasters, UpcastersError, UpcastersReport,
 };
 
 pub use retold_core::{
     Appended, Batch, Capabilities, Checkpoint, Clock, Damage, Direction, Distribution, Entry,
     Error as StoreError, EventId, EventStore, Expected, Filter, Json, JsonError, LogHead, LogId,
     LogPage, LogQuery, Lost, Metadata, NewEvent, PointInTime, Position, ReadConsistency,
-    RecordedEvent, ReducerId, RestoreBatch, SequenceNumber, SideStore, Snapshot, SnapshotPage,
-    StoreStatistics, StreamConflict, StreamHead, StreamId, StreamPage, StreamQuery, StreamSummary,
-    StreamsPage, StreamsQuery, SystemClock, Text, Timestamp, TimestampError, limits,
+    RecordedEvent, ReducerId, RestoreBatch, SequenceNumber, SideStore, Snapshot, SnapshotKey,
+    SnapshotPage, SnapshotScan, SnapshotScanQuery, StoreStatistics, StreamConflict, StreamHead,
+    StreamId, StreamPage, StreamQuery, StreamSummary, StreamsPage, StreamsQuery, SystemClock, Text,
+    Timestamp, TimestampError, limits,
 };
 
 /// The embedded engine's own calls: checking a folder, and recovering it.

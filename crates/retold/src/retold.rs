@@ -16,11 +16,11 @@ use crate::events::Events;
 use crate::fold::{self, Folded, REPLAY_BATCH, Reading, Reducer, Replay, ReplayWith};
 use crate::hot::HotStates;
 use crate::machine::{Machines, Registry};
-use crate::snapshots::{Making, Snapshots};
+use crate::snapshots::{CheckSnapshots, Making, Snapshots};
 use crate::state::StateQuery;
 use crate::subscription::Subscription;
 use crate::transition::{Transition, TransitionCall};
-use crate::upcasters::Chains;
+use crate::upcasters::{Chains, CheckUpcasters};
 use crate::{Error, RetoldBuilder};
 
 /// An open log of events, with the machines, the snapshots and the bus around it.
@@ -244,6 +244,46 @@ impl Retold {
         aggregate_id: impl Into<Text>,
     ) -> Snapshots {
         Snapshots::new(self.clone(), (aggregate_type.into(), aggregate_id.into()))
+    }
+
+    /// Compares snapshots, all or a sample, with what their streams come to when they are
+    /// replayed from zero. Those of machines are known here; [`CheckSnapshots::reducer`] adds
+    /// others, and the report names those that it could not check.
+    ///
+    /// ```
+    /// # async fn example(retold: retold::Retold) -> Result<(), retold::Error> {
+    /// let report = retold.check_snapshots().sample(100).await?;
+    /// assert_eq!(report.differences, [], "seed {:?}", report.seed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the log or the snapshots cannot be read.
+    pub fn check_snapshots(&self) -> CheckSnapshots {
+        CheckSnapshots::new(self.clone())
+    }
+
+    /// Runs the upcasters over the whole log and reports each event that they fail on, by
+    /// position. For a program of the application's own, before a release.
+    ///
+    /// ```
+    /// # async fn example(retold: retold::Retold) -> Result<(), retold::Error> {
+    /// let report = retold
+    ///     .check_upcasters()
+    ///     .on_progress(|so_far| eprintln!("{} of {}", so_far.complete_through, so_far.head))
+    ///     .await?;
+    /// for failure in &report.failures {
+    ///     eprintln!("{}: {}: {}", failure.position, failure.event, failure.reason);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the log cannot be read.
+    pub fn check_upcasters(&self) -> CheckUpcasters {
+        CheckUpcasters::new(self.clone())
     }
 
     /// A page of the log.

@@ -1,6 +1,7 @@
 //! The snapshots of one stream: making, reading and pruning them. `making` makes them by itself
 //! as streams grow.
 
+mod check;
 mod making;
 
 use std::future::IntoFuture;
@@ -20,6 +21,9 @@ use crate::retold::Inner;
 use crate::state::{EventCountReducer, MachineReducer};
 use crate::{Error, Retold};
 
+pub use check::{
+    CheckSnapshots, DIFFERENCES_KEPT_MAX, SnapshotDifference, SnapshotFault, SnapshotsReport,
+};
 pub(crate) use making::Making;
 
 /// The snapshots of one stream's state: [`Retold::snapshots`].

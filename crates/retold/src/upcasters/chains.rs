@@ -93,6 +93,27 @@ impl Chains {
         Ok(Cow::Owned(upcasted))
     }
 
+    /// Whether an upcaster begins at a version, for events of an aggregate type or of all.
+    #[cfg(feature = "testing")]
+    pub(crate) fn takes_further(
+        &self,
+        aggregate_type: Option<&Text>,
+        event: &EventVersion,
+    ) -> bool {
+        let takes_further = |graph: &Graph| {
+            let further = graph.further(&event.event_type, &event.version);
+            matches!(further, Ok(Some(_)))
+        };
+        match aggregate_type {
+            Some(aggregate_type) => takes_further(self.graph(aggregate_type)),
+            // Said of no type in particular, so any set may mean it.
+            None => {
+                takes_further(&self.shared.others)
+                    || self.shared.by_type.values().any(takes_further)
+            }
+        }
+    }
+
     /// The upcasters that may touch events of an aggregate type, as they are declared.
     pub(crate) fn declared(&self, aggregate_type: &Text) -> &[String] {
         &self.graph(aggregate_type).declared

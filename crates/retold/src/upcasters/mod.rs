@@ -2,6 +2,7 @@
 //! have written. They run on each read that derives something; the log is never rewritten.
 
 mod chains;
+mod check;
 mod error;
 mod event_version;
 mod graph;
@@ -9,6 +10,7 @@ mod part;
 mod set;
 
 pub(crate) use chains::Chains;
+pub use check::{CheckUpcasters, FAILURES_KEPT_DEFAULT, UpcasterFailure, UpcastersReport};
 pub use error::{UpcastError, UpcastersError};
 pub use event_version::EventVersion;
 pub use part::Part;

@@ -10,35 +10,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use support::{Server, retold, run, text};
-
-/// Runs a command that must succeed, and gives the lines of JSON that it wrote.
-fn lines(folder: &Path, store: &str, arguments: &[&str]) -> Vec<Value> {
-    let all = [&["--store", store, "--json"], arguments].concat();
-    let output = run(folder, &all);
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}",
-        text(&output.stderr)
-    );
-    let written = text(&output.stdout);
-    let parsed = written
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap());
-    parsed.collect()
-}
-
-fn one(folder: &Path, store: &str, arguments: &[&str]) -> Value {
-    let mut lines = lines(folder, store, arguments);
-    assert_eq!(lines.len(), 1, "{arguments:?}: {lines:?}");
-    lines.remove(0)
-}
-
-fn code(folder: &Path, store: &str, arguments: &[&str]) -> (Option<i32>, String) {
-    let all = [&["--store", store], arguments].concat();
-    let output = run(folder, &all);
-    (output.status.code(), text(&output.stderr))
-}
+use support::{Server, code, lines, one, retold, run, text};
 
 /// What a person does in the first minutes; every command once.
 fn walk_through(folder: &Path, store: &str) {

@@ -119,6 +119,12 @@ impl Client {
         self.send(request.context("make the request")?).await
     }
 
+    /// Reads the machine at a path, as the file that it was made from.
+    pub(crate) async fn get_toml(&self, path: &str) -> anyhow::Result<String> {
+        let text = whole(self.read(path, TOML).await?).await?;
+        String::from_utf8(text.into()).context("understand the server's answer")
+    }
+
     /// Reads the JSON at a path, as it is written.
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Bytes> {
         whole(self.read(path, JSON).await?).await
@@ -178,7 +184,7 @@ impl Client {
 }
 
 /// The whole body of an answer.
-async fn whole(answer: Response<Body>) -> anyhow::Result<Bytes> {
+pub(crate) async fn whole(answer: Response<Body>) -> anyhow::Result<Bytes> {
     let collected = answer.into_body().collect().await;
     Ok(collected
         .map_err(|error| Failure::broken(&error))?

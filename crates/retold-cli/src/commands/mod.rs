@@ -42,7 +42,11 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
         Command::Machines(machines) => machines.run(&client, output).await,
         Command::Import(import) => import.run(&client, output).await,
         Command::Export(export) => export.run(&client, output).await,
-        Command::Stats(stats) => stats.run(&client, output).await,
+        Command::Stats(stats) => {
+            stats
+                .run(&client, arguments.store.as_folder(), output)
+                .await
+        }
         Command::Serve(_) | Command::Demo(_) | Command::Completions(_) => Ok(()),
     };
     let closed = client.close().await;

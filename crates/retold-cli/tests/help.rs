@@ -33,6 +33,9 @@ fn help_of_every_command_has_examples() {
         "import",
         "export",
         "stats",
+        "verify",
+        "recover",
+        "torture",
         "completions",
     ] {
         let text = help(&[command, "--help"]);

@@ -7,7 +7,8 @@ use crate::index::Known;
 
 /// What to do about a lost tail, for error messages.
 const LOSS_ADVICE: &str = "appends are refused until the missing part is restored from a backup, \
-     or its loss accepted with retold_engine::recover(folder, Remedy::AcceptLoss)";
+     or its loss accepted: `retold recover` explains; in a program of your own it is \
+     retold_engine::recover(folder, Remedy::AcceptLoss)";
 
 /// Whether something derived from this log, or from another one, is ahead of it.
 pub(crate) fn check_evidence(

@@ -16,11 +16,12 @@ pub(crate) use crate::facts::{Facts, Restore};
 
 /// What to do about damage, for error messages.
 pub(crate) const DAMAGE_ADVICE: &str = "appends are refused until the damage is mended from a \
-     backup or accepted with retold_engine::recover(folder, Remedy::AcceptDamage)";
+     backup or accepted: `retold recover` explains; in a program of your own it is \
+     retold_engine::recover(folder, Remedy::AcceptDamage)";
 
 /// What to do about a single damaged record in a log that is open.
-pub(crate) const RECORD_ADVICE: &str = "run retold_engine::verify on the folder to see all of \
-     the damage, and restore the file from a backup";
+pub(crate) const RECORD_ADVICE: &str = "run `retold verify`, or retold_engine::verify, on the folder \
+     to see all of the damage, and restore the file from a backup";
 
 /// A stretch of the log that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]

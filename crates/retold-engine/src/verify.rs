@@ -1,11 +1,13 @@
 //! Reads a whole log and says what is wrong with it. Changes nothing, takes no lock.
 
-use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use retold_core::{Damage, Error, LogId, Position, SequenceNumber, StreamId};
+use retold_core::{Checkpoint, Damage, Error, LogId, Position, SequenceNumber, StreamId};
 
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Counted, Disk, RealDisk};
+use crate::evidence;
 use crate::heads::Heads;
 use crate::index::Losses;
 use crate::log::scan::Piece;
@@ -30,6 +32,9 @@ pub struct Verified {
     pub accepted: Vec<DamagedPlace>,
     /// The end of the log is missing.
     pub lost_tail: Option<Damage>,
+    /// Something that was derived from the log is ahead of it, or of another history: its end
+    /// is missing, or an older copy was put in its place. Known only where evidence was given.
+    pub ahead: Option<Damage>,
     /// Streams of which an event is missing, with the first missing sequence number.
     pub incomplete_streams: Vec<(StreamId, SequenceNumber)>,
     /// Bytes at the end of the log that a crash left unfinished; opening moves them aside.
@@ -42,6 +47,7 @@ impl Verified {
         self.damage.is_empty()
             && self.accepted.is_empty()
             && self.lost_tail.is_none()
+            && self.ahead.is_none()
             && self.incomplete_streams.is_empty()
     }
 }
@@ -60,15 +66,43 @@ pub fn verify(folder: impl AsRef<Path>) -> Result<Verified, Error> {
 /// # Errors
 /// See [`verify`].
 pub fn verify_on(disk: &dyn Disk, folder: impl AsRef<Path>) -> Result<Verified, Error> {
-    let (survey, heads) = opening::beside_writer(|| {
-        let mut heads = Heads::watching(BTreeSet::new());
-        let survey = opening::survey(disk, folder.as_ref(), &mut heads)?;
-        Ok(survey.map(|survey| (survey, heads)))
-    })?;
-    describe(survey, heads)
+    verify_with(disk, folder.as_ref(), &[])
 }
 
-fn describe(survey: Survey, mut heads: Heads) -> Result<Verified, Error> {
+/// The same with the newest places of all that is kept beside the log, as in
+/// [`Options::evidence`](crate::Options::evidence). The bytes that were read are counted in
+/// `bytes_read` as the work goes on.
+///
+/// # Errors
+/// See [`verify`].
+pub fn verify_watched(
+    folder: impl AsRef<Path>,
+    evidence: &[Checkpoint],
+    bytes_read: Arc<AtomicU64>,
+) -> Result<Verified, Error> {
+    let disk = Counted::new(RealDisk, bytes_read);
+    verify_with(&disk, folder.as_ref(), evidence)
+}
+
+fn verify_with(
+    disk: &dyn Disk,
+    folder: &Path,
+    evidence: &[Checkpoint],
+) -> Result<Verified, Error> {
+    let (survey, heads) = opening::beside_writer(|| {
+        let places = evidence.iter().map(|checkpoint| checkpoint.position);
+        let mut heads = Heads::watching(places.collect());
+        let survey = opening::survey(disk, folder, &mut heads)?;
+        Ok(survey.map(|survey| (survey, heads)))
+    })?;
+    describe(survey, heads, evidence)
+}
+
+fn describe(
+    survey: Survey,
+    mut heads: Heads,
+    evidence: &[Checkpoint],
+) -> Result<Verified, Error> {
     let Survey {
         segments,
         mut state,
@@ -95,14 +129,18 @@ fn describe(survey: Survey, mut heads: Heads) -> Result<Verified, Error> {
         .cloned()
         .partition(|damage| state.is_accepted(damage));
     let incomplete = Losses::new(&state.facts).holes;
+    let head = state.head.position;
+    let id_at = |position| heads.seen(position);
+    let ahead = evidence::check_evidence(&state.facts, head, evidence, id_at);
     Ok(Verified {
         log_id: state.facts.newest_log_id().unwrap_or(LogId::nil()),
-        head: state.head.position,
+        head,
         segments: segments.len(),
         frames: state.frames,
         damage,
         accepted,
         lost_tail,
+        ahead,
         incomplete_streams: incomplete.into_iter().collect(),
         unfinished_bytes,
     })

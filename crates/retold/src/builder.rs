@@ -35,6 +35,7 @@ pub struct RetoldBuilder {
     upcasters: Vec<Upcasters>,
     hot_states_max: usize,
     holder: Option<String>,
+    read_only: bool,
 }
 
 impl Default for RetoldBuilder {
@@ -47,6 +48,7 @@ impl Default for RetoldBuilder {
             upcasters: Vec::new(),
             hot_states_max: HOT_STATES_MAX,
             holder: None,
+            read_only: false,
         }
     }
 }
@@ -101,6 +103,13 @@ impl RetoldBuilder {
         self
     }
 
+    /// Opens a folder without taking its lock, changes nothing in it, and follows whoever writes
+    /// it. Shows what that writer has made durable for certain; appends are refused.
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
     /// How many states are kept in memory for the next transition; [`HOT_STATES_MAX`] unless
     /// told otherwise.
     pub fn hot_states_max(mut self, states: usize) -> Self {
@@ -125,7 +134,13 @@ impl RetoldBuilder {
         let side_store = self.side_store.take();
         let holder = self.holder.take();
         let clock = self.clock.clone();
-        let opened = open::open(location.as_ref(), clock, side_store, holder).await?;
+        let how = open::How {
+            clock,
+            side_store,
+            holder,
+            read_only: self.read_only,
+        };
+        let opened = open::open(location.as_ref(), how).await?;
         self.finish(upcasters, opened.store, opened.side_store, true)
             .await
     }

@@ -118,15 +118,18 @@ impl Failure {
         };
         let message = text("detail").or_else(|| text("title"));
         let message = message.unwrap_or_else(|| format!("get an answer: the status is {status}"));
+        let message = message.trim_start_matches("failed to ");
+        let hint = match kind {
+            Kind::Damage => Some(DAMAGE_HINT.into()),
+            Kind::NotFound => text("hint").or_else(|| hint_of_missing(message)),
+            _ => text("hint"),
+        };
         let ids = problem["eventIds"].as_array();
         Failure {
             kind,
             code,
-            message: message.trim_start_matches("failed to ").to_owned(),
-            hint: match kind {
-                Kind::Damage => Some(DAMAGE_HINT.into()),
-                _ => text("hint"),
-            },
+            message: message.to_owned(),
+            hint,
             event_ids: ids
                 .into_iter()
                 .flatten()
@@ -189,6 +192,16 @@ impl Failure {
         }
         problem
     }
+}
+
+/// What to look at when something is not there.
+fn hint_of_missing(message: &str) -> Option<String> {
+    let hint = match message.split(' ').nth(1)? {
+        "stream" => "retold streams lists those that are there; type and id are case-sensitive",
+        "event" => "retold events lists those that are there",
+        _ => return None,
+    };
+    Some(hint.into())
 }
 
 impl fmt::Display for Failure {

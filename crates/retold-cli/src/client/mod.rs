@@ -84,6 +84,11 @@ impl Client {
         }
     }
 
+    /// Whether a server answers, which goes on when this command is done.
+    pub(crate) fn is_server(&self) -> bool {
+        matches!(self.place, Place::Server { .. })
+    }
+
     /// Sends a request and gives its answer, whose body may still be coming.
     ///
     /// # Errors

@@ -7,12 +7,14 @@ pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod machines;
+pub(crate) mod recover;
 pub(crate) mod serve;
 pub(crate) mod snapshots;
 pub(crate) mod state;
 pub(crate) mod stats;
 pub(crate) mod streams;
 pub(crate) mod transition;
+pub(crate) mod verify;
 
 use crate::arguments::{Arguments, Command};
 use crate::client::Opening;
@@ -24,6 +26,9 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
         Command::Serve(serve) => return serve.run(&arguments.store).await,
         Command::Demo(demo) => return demo.run(output).await,
         Command::Completions(completions) => return completions.run(output),
+        Command::Verify(verify) => return verify.run(&arguments.store, output).await,
+        Command::Recover(recover) => return recover.run(&arguments.store, output).await,
+        Command::Torture(torture) => return torture.run(&arguments.store, output).await,
         other => other,
     };
     let opening = match &command {
@@ -47,7 +52,12 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
                 .run(&client, arguments.store.as_folder(), output)
                 .await
         }
-        Command::Serve(_) | Command::Demo(_) | Command::Completions(_) => Ok(()),
+        Command::Serve(_)
+        | Command::Demo(_)
+        | Command::Completions(_)
+        | Command::Verify(_)
+        | Command::Recover(_)
+        | Command::Torture(_) => Ok(()),
     };
     let closed = client.close().await;
     done.and(closed)

@@ -1,5 +1,6 @@
 //! Everything the engine asks of a disk, so that a simulated one can stand in its place.
 
+mod counted;
 mod real;
 pub mod sim;
 
@@ -7,6 +8,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+pub(crate) use counted::Counted;
 pub use real::RealDisk;
 
 /// How a file is opened.

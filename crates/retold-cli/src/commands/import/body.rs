@@ -10,8 +10,9 @@ use tokio::sync::mpsc;
 
 use crate::import::{Event, Item, Items};
 
-/// Events that were read and not sent yet.
-const AHEAD_MAX: usize = 256;
+/// Events that were read and not sent yet, and so the most that are sent in one piece: about as
+/// many as the service appends side by side.
+const AHEAD_MAX: usize = 512;
 
 /// What the reading side tells the sending one.
 #[derive(Default)]
@@ -95,9 +96,32 @@ pub(super) fn body(
             }
         }
     });
-    let lines = stream::unfold(lines, |mut lines| async {
-        lines.recv().await.map(|line| (line, lines))
+    let pieces = stream::unfold((lines, None), |(mut lines, failed)| async {
+        if let Some(error) = failed {
+            return Some((Err(error), (lines, None)));
+        }
+        let (piece, failed) = next_piece(&mut lines).await?;
+        Some((Ok(piece), (lines, failed)))
     });
     // A service that refuses a body looks behind its end.
-    Body::from_stream(lines.fuse())
+    Body::from_stream(pieces.fuse())
+}
+
+/// All lines that are at hand, in one piece, and what ended them: what comes together is synced
+/// together. One that has to be waited for is not held back for others.
+async fn next_piece(
+    lines: &mut mpsc::Receiver<io::Result<Bytes>>,
+) -> Option<(Bytes, Option<io::Error>)> {
+    let mut at_hand = Vec::new();
+    if lines.recv_many(&mut at_hand, AHEAD_MAX).await == 0 {
+        return None;
+    }
+    let mut piece = Vec::new();
+    for line in at_hand {
+        match line {
+            Ok(line) => piece.extend_from_slice(&line),
+            Err(error) => return Some((piece.into(), Some(error))),
+        }
+    }
+    Some((piece.into(), None))
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::client::{Failure, Kind};
-use crate::output::{Output, Table, clean};
+use crate::output::{Output, Table, clean, counted};
 
 /// Refused lines that are named one by one; the rest is counted.
 const REFUSED_SHOWN_MAX: usize = 1_000;
@@ -76,10 +76,7 @@ impl Outcome {
         if self.refused == 0 {
             return Ok(());
         }
-        let lines = match self.refused {
-            1 => "1 line".to_owned(),
-            several => format!("{several} lines"),
-        };
+        let lines = counted(self.refused, "line", "lines");
         let hint = "mend them and import the file again: what is known already is not added twice";
         Err(Failure::new(Kind::Failed, format!("import {lines}"))
             .hint(hint)

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::body::{Refused, Sent, Shared, body, lock};
 use crate::client::{Client, Failure, Kind, NDJSON, Path, parsed};
 use crate::import::{self, Items};
-use crate::output::{Output, Progress};
+use crate::output::{Output, Progress, counted};
 
 /// Sends all events; the first that cannot be read breaks it off, since a part of an export must
 /// not pass for the whole.
@@ -69,7 +69,12 @@ pub(super) async fn restore(
     }
     let restored: Value = parsed(&answer)?;
     output.line(format!(
-        "restored {} events as they were; the head is {}",
-        restored["events"], restored["head"]
+        "restored {} as they were; the head is {}",
+        counted(
+            restored["events"].as_u64().unwrap_or_default(),
+            "event",
+            "events"
+        ),
+        restored["head"]
     ))
 }

@@ -35,6 +35,8 @@ pub(crate) enum Opening {
     MayMake,
     /// Nothing: who reads a store that is not there has mistyped its name.
     MustExist,
+    /// Nothing either, and others must be able to write it meanwhile.
+    MustExistForLong,
 }
 
 impl FromStr for Location {
@@ -104,11 +106,11 @@ impl Location {
             Location::Folder(folder) => folder,
         };
         let holds_store = folder == Path::new(MEMORY) || folder.join("log").is_dir();
-        if opening == Opening::MustExist && !holds_store {
+        if opening != Opening::MayMake && !holds_store {
             return Err(no_store(folder));
         }
         let began = Instant::now();
-        let is_read_only = opening == Opening::MustExist && !is_writable(folder);
+        let is_read_only = opening != Opening::MayMake && !is_writable(folder);
         if is_read_only {
             eprintln!(
                 "{} cannot be written; reading what is in it",
@@ -121,6 +123,14 @@ impl Location {
                 builder = builder.read_only();
             }
             let error = match builder.open(folder).await {
+                Ok(retold) if opening == Opening::MustExistForLong && !is_read_only => {
+                    // Opening it has tidied up behind a crash, if there was one; to go on
+                    // looking takes no lock.
+                    retold.close().await.map_err(Failure::from)?;
+                    let looking = Retold::builder().builtin_machines().read_only();
+                    let retold = looking.open(folder).await.map_err(Failure::from)?;
+                    return Ok(Client::of_store(retold));
+                }
                 Ok(retold) => return Ok(Client::of_store(retold)),
                 Err(error) => error,
             };

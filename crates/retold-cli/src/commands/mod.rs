@@ -34,6 +34,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
     let opening = match &command {
         Command::Append(_) | Command::Transition(_) | Command::Import(_) => Opening::MayMake,
         Command::Machines(machines) => machines.opening(),
+        Command::Events(events) => events.opening(),
         _ => Opening::MustExist,
     };
     let client = arguments.store.open(opening).await?;

@@ -73,7 +73,8 @@ pub(crate) struct Import {
     #[arg(long, value_name = "FORMAT")]
     time_format: Option<String>,
 
-    /// Stops at the first line that is refused.
+    /// Stops at the first line that is refused. Some of the lines behind it may be on their way
+    /// already, unless each is checked.
     #[arg(long)]
     strict: bool,
 

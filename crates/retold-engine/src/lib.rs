@@ -29,4 +29,4 @@ pub use options::{IndexOptions, Options};
 pub use recover::{Recovered, Remedy, recover, recover_on};
 pub use state::DamagedPlace;
 pub use store::EngineStore;
-pub use verify::{Verified, verify, verify_on, verify_watched};
+pub use verify::{IndexVerified, Verified, verify, verify_on, verify_whole};

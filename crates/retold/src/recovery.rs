@@ -49,8 +49,7 @@ pub async fn examine(
         Ok(evidence) => (evidence, None),
         Err(error) => (Vec::new(), Some(error)),
     };
-    let log =
-        blocking(move || retold_engine::verify_watched(folder, &evidence, bytes_read)).await?;
+    let log = blocking(move || retold_engine::verify_whole(folder, &evidence, bytes_read)).await?;
     Ok(Examined { log, side_store })
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Failure, Kind, Location};
 use crate::disk_use;
-use crate::output::{Output, Progress, Table};
+use crate::output::{Output, Progress, Table, counted};
 
 /// How often the bar looks how far the work has come.
 const LOOK: Duration = Duration::from_millis(100);
@@ -24,8 +24,9 @@ Examples:
   retold verify || mail -s 'the log is damaged' ops
 
 It reads every frame, checks every record against its checksum, and every link of the chain that
-ties the frames together; and whether anything that was derived from the log is ahead of it, which
-shows that its end is missing. It changes nothing, takes no lock, and may run beside a server.
+ties the frames together; whether the index knows each event as the log does; and whether anything
+that was derived from the log is ahead of it, which shows that its end is missing. It changes
+nothing, takes no lock, and may run beside a server.
 
 Exit code 5 says that something is not as it was written; retold recover explains what can be done.";
 
@@ -39,7 +40,7 @@ impl Verify {
         let folder = store.existing_folder("verify")?;
         let examined = look(folder, output).await?;
         show(&examined, output)?;
-        match is_sound(&examined.log) {
+        match is_all_well(&examined.log) {
             true => Ok(()),
             false => {
                 let message = format!("find {} as it was written", folder.display());
@@ -50,7 +51,16 @@ impl Verify {
     }
 }
 
-/// Whether nothing is wrong that nobody has accepted yet.
+/// Whether the log and all that is derived from it are as they should be.
+fn is_all_well(log: &Verified) -> bool {
+    is_sound(log) && index_faults(log) == 0
+}
+
+fn index_faults(log: &Verified) -> u64 {
+    log.index.as_ref().map_or(0, |index| index.faults)
+}
+
+/// Whether nothing is wrong with the log that nobody has accepted yet.
 pub(super) fn is_sound(log: &Verified) -> bool {
     // What an accepted loss left incomplete is known.
     let is_explained = log.incomplete_streams.is_empty() || !log.accepted.is_empty();
@@ -59,6 +69,9 @@ pub(super) fn is_sound(log: &Verified) -> bool {
 
 fn next_step(log: &Verified, folder: &Path) -> String {
     let store = folder.display();
+    if is_sound(log) {
+        return format!("no event is lost: retold --store {store} index rebuild makes it again");
+    }
     let what = match log.damage.is_empty() {
         true => "put the missing part back from a backup",
         false => "put the damaged file back from a backup",
@@ -95,6 +108,17 @@ pub(super) fn show(examined: &Examined, output: &Output) -> anyhow::Result<()> {
         ("segments", log.segments.to_string()),
         ("frames as they were written", log.frames.to_string()),
     ];
+    if let Some(index) = &log.index {
+        let through = match index.runs {
+            0 => "nothing is on disk yet".to_owned(),
+            runs => format!(
+                "{} through position {}",
+                counted(runs as u64, "file", "files"),
+                index.through
+            ),
+        };
+        rows.push(("index", through));
+    }
     if log.unfinished_bytes > 0 {
         let bytes = format!(
             "{} (a crash came before they were acknowledged; opening the store moves them aside)",
@@ -119,6 +143,18 @@ pub(super) fn show(examined: &Examined, output: &Output) -> anyhow::Result<()> {
             table.push(vec![stream.to_string(), sequence.to_string()]);
         }
         output.table(&table)?;
+    }
+    if let Some(index) = log.index.as_ref().filter(|index| index.faults > 0) {
+        output.line("\nThe index does not fit the log")?;
+        for fault in &index.told {
+            output.line(format!("- {fault}"))?;
+        }
+        if index.faults > index.told.len() as u64 {
+            output.line(format!(
+                "- and {} more",
+                index.faults - index.told.len() as u64
+            ))?;
+        }
     }
     if let Some(error) = side_store {
         output.line(format!(
@@ -230,6 +266,12 @@ pub(super) fn to_json(log: &Verified, side_store: Option<&retold::Error>) -> Val
         "accepted": places(&log.accepted),
         "lostTail": reason(&log.lost_tail),
         "ahead": reason(&log.ahead),
+        "index": log.index.as_ref().map(|index| json!({
+            "runs": index.runs,
+            "through": index.through,
+            "faults": index.faults,
+            "told": index.told,
+        })),
         "incompleteStreams": incomplete.collect::<Vec<_>>(),
         "sideStore": side_store.map(|error| format!("failed to {error}")),
     })

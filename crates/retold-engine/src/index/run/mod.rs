@@ -31,6 +31,9 @@ pub(crate) use source::{Merged, Sorted};
 /// Bytes of what the facts of a run may take: a damaged header must not claim memory.
 const FACTS_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
+/// Pages that are read at once when all of them are checked.
+const PAGES_AT_ONCE: u32 = 64;
+
 /// An open run.
 pub(crate) struct Run {
     pub(crate) number: RunNumber,
@@ -73,6 +76,18 @@ impl Run {
     /// Bytes of the file.
     pub(crate) fn bytes(&self) -> u64 {
         self.header.file_bytes()
+    }
+
+    /// Reads every page and checks it.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        for section in Section::ALL {
+            let place = self.header.section(section);
+            let end = place.first_page + place.pages;
+            for first in (place.first_page..end).step_by(PAGES_AT_ONCE as usize) {
+                self.read_pages(first, PAGES_AT_ONCE.min(end - first))?;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn location(

@@ -1,5 +1,8 @@
 //! Reads a whole log and says what is wrong with it. Changes nothing, takes no lock.
 
+mod index;
+
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -13,6 +16,9 @@ use crate::index::Losses;
 use crate::log::scan::Piece;
 use crate::opening::{self, Survey};
 use crate::state::DamagedPlace;
+
+use self::index::Compared;
+pub use self::index::IndexVerified;
 
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +43,8 @@ pub struct Verified {
     pub ahead: Option<Damage>,
     /// Streams of which an event is missing, with the first missing sequence number.
     pub incomplete_streams: Vec<(StreamId, SequenceNumber)>,
+    /// What comparing the index with the log found; none where it was not compared.
+    pub index: Option<IndexVerified>,
     /// Bytes at the end of the log that a crash left unfinished; opening moves them aside.
     pub unfinished_bytes: u64,
 }
@@ -66,43 +74,41 @@ pub fn verify(folder: impl AsRef<Path>) -> Result<Verified, Error> {
 /// # Errors
 /// See [`verify`].
 pub fn verify_on(disk: &dyn Disk, folder: impl AsRef<Path>) -> Result<Verified, Error> {
-    verify_with(disk, folder.as_ref(), &[])
+    let (survey, heads) = opening::beside_writer(|| {
+        let mut heads = Heads::watching(BTreeSet::new());
+        let survey = opening::survey(disk, folder.as_ref(), &mut heads)?;
+        Ok(survey.map(|survey| (survey, heads)))
+    })?;
+    describe(survey, heads, &[])
 }
 
-/// The same with the newest places of all that is kept beside the log, as in
-/// [`Options::evidence`](crate::Options::evidence). The bytes that were read are counted in
-/// `bytes_read` as the work goes on.
+/// The same for a log with all that lies beside it: the index is compared with it, and
+/// `evidence` tells the newest places of what is kept elsewhere, as in
+/// [`Options::evidence`](crate::Options::evidence). The bytes of the log that were read are
+/// counted in `bytes_read` as the work goes on.
 ///
 /// # Errors
 /// See [`verify`].
-pub fn verify_watched(
+pub fn verify_whole(
     folder: impl AsRef<Path>,
     evidence: &[Checkpoint],
     bytes_read: Arc<AtomicU64>,
 ) -> Result<Verified, Error> {
+    let folder = folder.as_ref();
     let disk = Counted::new(RealDisk, bytes_read);
-    verify_with(&disk, folder.as_ref(), evidence)
-}
-
-fn verify_with(
-    disk: &dyn Disk,
-    folder: &Path,
-    evidence: &[Checkpoint],
-) -> Result<Verified, Error> {
-    let (survey, heads) = opening::beside_writer(|| {
+    let (survey, compared) = opening::beside_writer(|| {
         let places = evidence.iter().map(|checkpoint| checkpoint.position);
-        let mut heads = Heads::watching(places.collect());
-        let survey = opening::survey(disk, folder, &mut heads)?;
-        Ok(survey.map(|survey| (survey, heads)))
+        let mut compared = Compared::open(folder, Heads::watching(places.collect()));
+        let survey = opening::survey(&disk, folder, &mut compared)?;
+        Ok(survey.map(|survey| (survey, compared)))
     })?;
-    describe(survey, heads, evidence)
+    let (heads, index) = compared.finish();
+    let mut verified = describe(survey, heads, evidence)?;
+    verified.index = Some(index);
+    Ok(verified)
 }
 
-fn describe(
-    survey: Survey,
-    mut heads: Heads,
-    evidence: &[Checkpoint],
-) -> Result<Verified, Error> {
+fn describe(survey: Survey, mut heads: Heads, evidence: &[Checkpoint]) -> Result<Verified, Error> {
     let Survey {
         segments,
         mut state,
@@ -141,6 +147,7 @@ fn describe(
         accepted,
         lost_tail,
         ahead,
+        index: None,
         incomplete_streams: incomplete.into_iter().collect(),
         unfinished_bytes,
     })

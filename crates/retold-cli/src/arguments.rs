@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::client::Location;
 use crate::commands::{
-    append, completions, events, export, import, machines, recover, serve, snapshots, state, stats,
-    streams, transition, verify,
+    append, completions, events, export, import, index, machines, recover, serve, snapshots, state,
+    stats, streams, transition, verify,
 };
 use crate::demo;
 use crate::torture;
@@ -64,6 +64,7 @@ pub(crate) enum Command {
     Stats(stats::Stats),
     Verify(verify::Verify),
     Recover(recover::Recover),
+    Index(index::Index),
     Torture(torture::Torture),
     Completions(completions::Completions),
 }

@@ -35,6 +35,7 @@ fn help_of_every_command_has_examples() {
         "stats",
         "verify",
         "recover",
+        "index",
         "torture",
         "completions",
     ] {

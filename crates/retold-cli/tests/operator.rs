@@ -339,3 +339,94 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
         assert_eq!(text(&output.stderr), "", "{arguments:?}");
     }
 }
+
+#[test]
+fn an_index_that_does_not_fit_is_found_and_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    // More than lie in memory before they become a file of the index.
+    let mut many = String::new();
+    for nth in 0..40_000 {
+        let order = nth % 500;
+        many.push_str(&format!(
+            "{{\"aggregateType\":\"Order\",\"aggregateId\":\"{order}\",\"eventType\":\"changed\",\"payload\":{nth}}}\n"
+        ));
+    }
+    fs::write(at.join("many.ndjson"), many).unwrap();
+    one(at, "data", &["import", "many.ndjson"]);
+    let verified = one(at, "data", &["verify"]);
+    assert_eq!(verified["index"]["faults"], json!(0), "{verified}");
+    assert!(
+        verified["index"]["through"].as_u64().unwrap() >= 32_768,
+        "{verified}"
+    );
+    let index = at.join("data/index");
+    let run = files(&index)
+        .into_iter()
+        .find(|(path, _)| path.extension().is_some_and(|e| e == "run"));
+    let (run, mut bytes) = run.unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&run, bytes).unwrap();
+    let output = run_verify(at);
+    assert_eq!(output.0, Some(5), "{}", output.1);
+    assert!(
+        output.1.contains("is not as it was written"),
+        "{}",
+        output.1
+    );
+    assert!(output.2.contains("index rebuild"), "{}", output.2);
+    let answer = lines(at, "data", &["events", "Order/7", "--all"]);
+    one(at, "data", &["index", "rebuild"]);
+    assert_eq!(one(at, "data", &["verify"])["index"]["faults"], json!(0));
+    assert_eq!(lines(at, "data", &["events", "Order/7", "--all"]), answer);
+    assert_eq!(answer.len(), 80);
+    let stats = one(at, "data", &["stats"]);
+    assert!(
+        stats["disk"]["index"]["bytes"].as_u64().unwrap() > 0,
+        "{stats}"
+    );
+}
+
+fn run_verify(folder: &Path) -> (Option<i32>, String, String) {
+    let output = run(folder, &["verify"]);
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+#[test]
+fn a_snapshot_that_is_not_what_its_stream_comes_to_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    one(at, "data", &["transition", "Issue/1", "start_work"]);
+    one(at, "data", &["snapshots", "create", "Issue/1", "--force"]);
+    let verified = one(at, "data", &["verify"]);
+    assert_eq!(verified["snapshots"]["checked"], json!(1), "{verified}");
+    assert_eq!(verified["snapshots"]["differing"], json!(0));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        // What a fault in a reducer would have kept.
+        let file = at.join("data/state.db");
+        let side_store = retold_sqlite::SqliteSideStore::open(file).unwrap();
+        use retold::SideStore;
+        let stream = retold::StreamId::new("Issue", "1").unwrap();
+        let page = side_store
+            .snapshots(retold_core::SnapshotQuery::new(stream))
+            .await
+            .unwrap();
+        let mut snapshot = page.snapshots[0].clone();
+        let wrong = snapshot.state.as_str().replace("IN_PROGRESS", "DEPLOYED");
+        snapshot.state = retold::Json::parse(&wrong).unwrap();
+        side_store.save_snapshot(snapshot).await.unwrap();
+    });
+    let (status, told, error) = run_verify(at);
+    assert_eq!(status, Some(5), "{told}");
+    assert!(
+        told.contains("Issue/1") && told.contains("DEPLOYED"),
+        "{told}"
+    );
+    assert!(error.contains("no event is lost"), "{error}");
+}

@@ -53,6 +53,15 @@ pub async fn examine(
     Ok(Examined { log, side_store })
 }
 
+/// Makes the index of a log again, from nothing but the log.
+///
+/// # Errors
+/// Those of [`retold_engine::rebuild_index`]; the folder must not be in use.
+pub async fn rebuild_index(folder: impl AsRef<Path>) -> Result<(), Error> {
+    let folder = folder.as_ref().to_owned();
+    blocking(move || retold_engine::rebuild_index(folder)).await
+}
+
 /// How many snapshots are kept in a folder, in whatever state it is; counts them all.
 ///
 /// # Errors

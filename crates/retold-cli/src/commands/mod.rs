@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod import;
+pub(crate) mod index;
 pub(crate) mod machines;
 pub(crate) mod recover;
 pub(crate) mod serve;
@@ -28,6 +29,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
         Command::Completions(completions) => return completions.run(output),
         Command::Verify(verify) => return verify.run(&arguments.store, output).await,
         Command::Recover(recover) => return recover.run(&arguments.store, output).await,
+        Command::Index(index) => return index.run(&arguments.store, output).await,
         Command::Torture(torture) => return torture.run(&arguments.store, output).await,
         other => other,
     };
@@ -58,6 +60,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
         | Command::Completions(_)
         | Command::Verify(_)
         | Command::Recover(_)
+        | Command::Index(_)
         | Command::Torture(_) => Ok(()),
     };
     let closed = client.close().await;

@@ -27,7 +27,6 @@ pub(super) struct Report {
     clients: usize,
     pub(super) rounds: u64,
     pub(super) took: Duration,
-    stores: u64,
     acknowledged: u64,
     /// Those of the store that is tortured now.
     pub(super) acknowledged_here: u64,
@@ -48,7 +47,6 @@ impl Report {
             clients,
             rounds: 0,
             took: Duration::ZERO,
-            stores: 1,
             acknowledged: 0,
             acknowledged_here: 0,
             seen: 0,
@@ -61,9 +59,8 @@ impl Report {
         }
     }
 
-    /// Another store begins.
+    /// Counts what a store held that is done with.
     pub(super) fn store_done(&mut self) {
-        self.stores += 1;
         self.acknowledged += std::mem::take(&mut self.acknowledged_here);
         self.seen += std::mem::take(&mut self.seen_here);
     }

@@ -4,10 +4,11 @@ use clap::{Parser, Subcommand};
 
 use crate::client::Location;
 use crate::commands::{
-    append, completions, events, export, import, machines, serve, snapshots, state, stats, streams,
-    transition,
+    append, completions, events, export, import, index, machines, recover, serve, snapshots, state,
+    stats, streams, transition, verify,
 };
 use crate::demo;
+use crate::torture;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,6 +62,10 @@ pub(crate) enum Command {
     Import(import::Import),
     Export(export::Export),
     Stats(stats::Stats),
+    Verify(verify::Verify),
+    Recover(recover::Recover),
+    Index(index::Index),
+    Torture(torture::Torture),
     Completions(completions::Completions),
 }
 

@@ -1,12 +1,15 @@
 //! The program `retold`: serves a store, and works with it from a shell.
 
 mod arguments;
+mod chance;
 mod client;
 mod commands;
 mod demo;
+mod disk_use;
 mod import;
 mod logging;
 mod output;
+mod torture;
 
 use std::process::ExitCode;
 

@@ -10,35 +10,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use support::{Server, retold, run, text};
-
-/// Runs a command that must succeed, and gives the lines of JSON that it wrote.
-fn lines(folder: &Path, store: &str, arguments: &[&str]) -> Vec<Value> {
-    let all = [&["--store", store, "--json"], arguments].concat();
-    let output = run(folder, &all);
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}",
-        text(&output.stderr)
-    );
-    let written = text(&output.stdout);
-    let parsed = written
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap());
-    parsed.collect()
-}
-
-fn one(folder: &Path, store: &str, arguments: &[&str]) -> Value {
-    let mut lines = lines(folder, store, arguments);
-    assert_eq!(lines.len(), 1, "{arguments:?}: {lines:?}");
-    lines.remove(0)
-}
-
-fn code(folder: &Path, store: &str, arguments: &[&str]) -> (Option<i32>, String) {
-    let all = [&["--store", store], arguments].concat();
-    let output = run(folder, &all);
-    (output.status.code(), text(&output.stderr))
-}
+use support::{Server, code, lines, one, retold, run, text};
 
 /// What a person does in the first minutes; every command once.
 fn walk_through(folder: &Path, store: &str) {
@@ -308,6 +280,55 @@ fn what_happens_is_followed_through_a_restart() {
     assert_eq!(next(), "third");
     following.kill().unwrap();
     following.wait().unwrap();
+}
+
+#[test]
+fn whoever_follows_a_folder_keeps_nobody_from_writing_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    one(at, "data", &["append", "Order/7", "first"]);
+    let follow = ["--json", "events", "--follow"];
+    let mut following = retold(at, &follow).stdout(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(following.stdout.take().unwrap()).lines();
+    let mut next = || {
+        let event: Value = serde_json::from_str(&told.next().unwrap().unwrap()).unwrap();
+        event["eventType"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(next(), "first");
+    one(at, "data", &["append", "Order/7", "second"]);
+    assert_eq!(next(), "second");
+    let server = Server::start(at, &[]);
+    one(at, &server.url(), &["append", "Order/7", "third"]);
+    assert_eq!(next(), "third");
+    following.kill().unwrap();
+    following.wait().unwrap();
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    one(at, "data", &["transition", "Issue/1", "start_work"]);
+    one(at, "data", &["snapshots", "create", "Issue/1", "--force"]);
+    let data = at.join("data");
+    let allow = |mode| {
+        for path in [data.join("log"), data.clone()] {
+            std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+        }
+    };
+    allow(0o555);
+    let is_root = std::fs::write(data.join("probe"), "").is_ok();
+    if is_root {
+        println!("SKIPPED: whoever runs this may write everything");
+        allow(0o755);
+        return;
+    }
+    let state = one(at, "data", &["state", "Issue/1"]);
+    let (status, error) = code(at, "data", &["append", "Order/7", "placed"]);
+    allow(0o755);
+    assert_eq!(state["status"], json!("IN_PROGRESS"));
+    assert_eq!(status, Some(1), "{error}");
 }
 
 #[test]

@@ -33,6 +33,10 @@ fn help_of_every_command_has_examples() {
         "import",
         "export",
         "stats",
+        "verify",
+        "recover",
+        "index",
+        "torture",
         "completions",
     ] {
         let text = help(&[command, "--help"]);

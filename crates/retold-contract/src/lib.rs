@@ -214,6 +214,7 @@ macro_rules! side_store_contract {
                 timestamps_out_of_order_select_by_the_latest,
                 another_fingerprint_is_not_returned,
                 another_reducer_is_not_returned,
+                a_scan_meets_every_snapshot_once,
                 the_newest_snapshots_survive_pruning,
                 pruning_concerns_one_stream_and_one_reducer,
                 the_newest_checkpoint_of_each_log_is_known,

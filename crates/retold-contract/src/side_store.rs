@@ -1,7 +1,8 @@
 //! What is kept beside the log: snapshots, where they were derived, and which to use.
 
 use retold_core::{
-    Checkpoint, PointInTime, ReducerId, SideStore, Snapshot, SnapshotQuery, StreamId,
+    Checkpoint, Error, PointInTime, ReducerId, SideStore, Snapshot, SnapshotKey, SnapshotQuery,
+    SnapshotScan, SnapshotScanQuery, StreamId,
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -280,6 +281,64 @@ pub async fn another_reducer_is_not_returned<F: SideStoreFixture>() {
             .snapshots_at(&issue(id), &wanted, PointInTime::Head, 10)
             .await;
         assert_eq!(ok(found).len(), count);
+    }
+}
+
+/// A scan meets every snapshot of every stream and reducer once, whatever the size of its parts,
+/// and one that is removed under way ends nothing.
+pub async fn a_scan_meets_every_snapshot_once<F: SideStoreFixture>() {
+    let fixture = F::create().await;
+    let store = fixture.open().await;
+    assert!(ok(scan(&*store, None, 1).await).snapshots.is_empty());
+    assert_invalid(scan(&*store, None, 0).await, "limit");
+    let mut saved = Vec::new();
+    for stream in [issue("1"), issue("10"), issue("2"), stream("$a", "é")] {
+        for reducer in [reducer("r", "1"), reducer("r", "2"), reducer("s", "1")] {
+            for sequence_number in [1, 2, 10] {
+                let snapshot = snapshot(&stream, &reducer, sequence_number);
+                ok(store.save_snapshot(snapshot.clone()).await);
+                saved.push(snapshot);
+            }
+        }
+    }
+    for limit in [1, 2, 7, saved.len(), 100] {
+        let met = scanned(&*store, limit).await;
+        assert_eq!(met.len(), saved.len(), "{limit}");
+        for snapshot in &saved {
+            assert!(met.contains(snapshot), "{limit} left out {snapshot:?}");
+        }
+    }
+    let first = ok(scan(&*store, None, 1).await);
+    let gone = first.next.expect("there are more");
+    ok(store
+        .prune_snapshots(&gone.stream, &gone.reducer.name, 0)
+        .await);
+    let left = scanned(&*store, 5).await;
+    let rest = ok(scan(&*store, Some(gone), 100).await);
+    assert_eq!(rest.snapshots, left);
+}
+
+async fn scan(
+    store: &dyn SideStore,
+    after: Option<SnapshotKey>,
+    limit: usize,
+) -> Result<SnapshotScan, Error> {
+    store
+        .scan_snapshots(SnapshotScanQuery { after, limit })
+        .await
+}
+
+async fn scanned(store: &dyn SideStore, limit: usize) -> Vec<Snapshot> {
+    let mut met = Vec::new();
+    let mut after = None;
+    loop {
+        let part = ok(scan(store, after, limit).await);
+        assert!(part.snapshots.len() <= limit);
+        met.extend(part.snapshots);
+        after = part.next;
+        if after.is_none() {
+            return met;
+        }
     }
 }
 

@@ -30,8 +30,8 @@ pub use query::{
     Direction, Entry, Filter, LogPage, LogQuery, StreamPage, StreamQuery, StreamSummary,
     StreamsPage, StreamsQuery,
 };
-pub use side_store::{SideStore, SnapshotPage, SnapshotQuery};
-pub use snapshot::{Checkpoint, ReducerId, Snapshot};
+pub use side_store::{SideStore, SnapshotPage, SnapshotQuery, SnapshotScan, SnapshotScanQuery};
+pub use snapshot::{Checkpoint, ReducerId, Snapshot, SnapshotKey};
 pub use statistics::{Distribution, StoreStatistics};
 pub use store::{Capabilities, Era, EventStore, LogHead, ReadConsistency, StreamHead};
 pub use stream_id::StreamId;

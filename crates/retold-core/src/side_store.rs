@@ -3,7 +3,9 @@
 
 use async_trait::async_trait;
 
-use crate::{Checkpoint, Error, PointInTime, ReducerId, SequenceNumber, Snapshot, StreamId};
+use crate::{
+    Checkpoint, Error, PointInTime, ReducerId, SequenceNumber, Snapshot, SnapshotKey, StreamId,
+};
 
 /// Which snapshots of a stream to list, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,34 @@ pub struct SnapshotPage {
     pub next: Option<SequenceNumber>,
 }
 
+/// Which part of all snapshots to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotScanQuery {
+    /// Only those behind this one; from the first when absent.
+    pub after: Option<SnapshotKey>,
+    /// How many a part holds at most; at least 1.
+    pub limit: usize,
+}
+
+impl SnapshotScanQuery {
+    /// Checks the form of the query. Every store calls it first.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the field that is wrong.
+    pub fn check(&self) -> Result<(), Error> {
+        crate::query::check_limit(self.limit)
+    }
+}
+
+/// A part of all snapshots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotScan {
+    /// The snapshots. Never empty but at the end.
+    pub snapshots: Vec<Snapshot>,
+    /// The `after` of the next part; none at the end.
+    pub next: Option<SnapshotKey>,
+}
+
 /// All that is kept beside the log: snapshots; later checkpoints, leases and parked events.
 ///
 /// A side store may lose what it acknowledged (its caller derives it again); it never answers
@@ -68,6 +98,11 @@ pub trait SideStore: Send + Sync + 'static {
         at: PointInTime,
         limit: usize,
     ) -> Result<Vec<Snapshot>, Error>;
+
+    /// A part of all snapshots, of every stream and reducer. The order is the store's own and
+    /// stays the same; one that is saved or removed meanwhile may be met or not, each other one
+    /// is met once.
+    async fn scan_snapshots(&self, query: SnapshotScanQuery) -> Result<SnapshotScan, Error>;
 
     /// Removes all but the newest `keep` snapshots of a stream and a reducer name; returns how
     /// many were removed.

@@ -25,6 +25,17 @@ pub struct ReducerId {
     pub fingerprint: Text,
 }
 
+/// What one snapshot is kept under.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SnapshotKey {
+    /// The stream.
+    pub stream: StreamId,
+    /// What made it.
+    pub reducer: ReducerId,
+    /// The sequence number of the last event folded in.
+    pub sequence_number: SequenceNumber,
+}
+
 /// The state of a stream as of one of its events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
@@ -46,4 +57,15 @@ pub struct Snapshot {
     pub metadata: Json,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl Snapshot {
+    /// What it is kept under.
+    pub fn key(&self) -> SnapshotKey {
+        SnapshotKey {
+            stream: self.stream.clone(),
+            reducer: self.reducer.clone(),
+            sequence_number: self.sequence_number,
+        }
+    }
 }

@@ -5,12 +5,17 @@
 
 pub mod disk;
 mod evidence;
+mod facts;
 mod follower;
+mod heads;
 mod index;
+mod indexing;
 mod log;
+mod mend;
 mod opening;
 mod options;
 mod read;
+mod rebuild;
 mod recover;
 #[cfg(test)]
 mod simulated;
@@ -21,8 +26,9 @@ mod visible;
 mod write;
 
 pub use opening::holder;
-pub use options::Options;
+pub use options::{IndexOptions, Options};
+pub use rebuild::{rebuild_index, rebuild_index_on};
 pub use recover::{Recovered, Remedy, recover, recover_on};
 pub use state::DamagedPlace;
 pub use store::EngineStore;
-pub use verify::{Verified, verify, verify_on};
+pub use verify::{IndexVerified, Verified, verify, verify_on, verify_whole};

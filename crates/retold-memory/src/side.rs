@@ -1,12 +1,13 @@
 //! What is kept beside the log, in memory.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use retold_core::{
     Checkpoint, Error, LogId, PointInTime, ReducerId, SequenceNumber, SideStore, Snapshot,
-    SnapshotPage, SnapshotQuery, StreamId, Text,
+    SnapshotKey, SnapshotPage, SnapshotQuery, SnapshotScan, SnapshotScanQuery, StreamId, Text,
 };
 
 /// A side store in memory.
@@ -97,6 +98,31 @@ impl SideStore for MemorySideStore {
         within.retain(|snapshot| snapshot.reducer == *reducer && at.includes_snapshot(snapshot));
         within.truncate(limit);
         Ok(within)
+    }
+
+    async fn scan_snapshots(&self, query: SnapshotScanQuery) -> Result<SnapshotScan, Error> {
+        query.check()?;
+        let after = query.after.map(|key| {
+            let SnapshotKey {
+                stream,
+                reducer,
+                sequence_number,
+            } = key;
+            (stream, sequence_number, reducer.name, reducer.fingerprint)
+        });
+        let snapshots = self.lock();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = snapshots.range((from, Bound::Unbounded));
+        let page: Vec<Snapshot> = rest
+            .by_ref()
+            .take(query.limit)
+            .map(|(_, s)| s.clone())
+            .collect();
+        let last = page.last().map(Snapshot::key);
+        Ok(SnapshotScan {
+            next: last.filter(|_| rest.next().is_some()),
+            snapshots: page,
+        })
     }
 
     async fn prune_snapshots(

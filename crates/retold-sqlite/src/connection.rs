@@ -33,6 +33,33 @@ pub(crate) fn open(path: &Path) -> Result<Connection, Failure> {
     Ok(connection)
 }
 
+/// Opens a file that exists, and changes nothing about it.
+pub(crate) fn open_read_only(path: &Path) -> Result<Connection, Failure> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    // Without a WAL nobody has it open, and then SQLite must not want to make one: the folder
+    // may be somebody's evidence, or on a medium that cannot be written.
+    let connection = match Path::new(&wal).exists() {
+        true => Connection::open_with_flags(path, flags)?,
+        false => {
+            let name = format!("file:{}?immutable=1", escaped(path));
+            Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_URI)?
+        }
+    };
+    connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    schema::require_newest(&connection, path)?;
+    Ok(connection)
+}
+
+/// A path as a part of a URI, in which three characters mean something.
+fn escaped(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    text.replace('%', "%25")
+        .replace('?', "%3f")
+        .replace('#', "%23")
+}
+
 /// Switches to WAL, in which a reader and the writer do not wait for each other.
 fn enter_wal(connection: &Connection) -> Result<(), Failure> {
     let give_up = Instant::now() + Duration::from_millis(BUSY_TIMEOUT_MS);

@@ -62,6 +62,19 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Fa
     Ok(())
 }
 
+/// Refuses a file that lacks steps, where none may be taken.
+pub(crate) fn require_newest(connection: &Connection, path: &Path) -> Result<(), Failure> {
+    match steps_taken(connection, path)? == MIGRATIONS.len() {
+        true => Ok(()),
+        false => Err(Failure::Told(Error::Unsupported {
+            what: format!(
+                "{} without changing it: an older build made it; open it for writing once",
+                path.display()
+            ),
+        })),
+    }
+}
+
 /// How many of [`MIGRATIONS`] the file has seen.
 ///
 /// It only reads, so that a file which is not ours is left as it is.

@@ -2,7 +2,7 @@
 
 use retold_core::{
     Checkpoint, Error, LogId, PointInTime, ReducerId, Snapshot, SnapshotPage, SnapshotQuery,
-    StreamId, limits,
+    SnapshotScan, SnapshotScanQuery, StreamId, limits,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -40,6 +40,16 @@ const AT: &str = concat!(
     ORDER BY sequence_number DESC LIMIT ?9"
 );
 
+/// In the order of the key's own index.
+const SCAN: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM snapshots
+    WHERE (aggregate_type, aggregate_id, reducer_name, reducer_fingerprint, sequence_number)
+        > (?1, ?2, ?3, ?4, ?5)
+    ORDER BY aggregate_type, aggregate_id, reducer_name, reducer_fingerprint, sequence_number"
+);
+
 const PRUNE: &str = "DELETE FROM snapshots WHERE rowid IN (
     SELECT rowid FROM snapshots INDEXED BY snapshots_newest_of_stream
     WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND reducer_name = ?3
@@ -63,9 +73,12 @@ const NEWEST_OF_NEXT_LOG: &str = concat!(
     ORDER BY log_id, position DESC LIMIT 1"
 );
 
+/// Through an index, which is smaller than the table.
+pub(crate) const COUNT: &str = "SELECT count(*) FROM snapshots INDEXED BY snapshots_newest_of_log";
+
 /// What must stay cheap however many snapshots there are; a test looks at the plans.
 #[cfg(test)]
-pub(crate) const LOOK_UPS: &[&str] = &[LIST, AT, PRUNE, NEWEST_OF_NEXT_LOG];
+pub(crate) const LOOK_UPS: &[&str] = &[LIST, AT, SCAN, PRUNE, NEWEST_OF_NEXT_LOG];
 
 /// Keeps a snapshot, in place of one of the same key.
 pub(crate) fn save(connection: &mut Connection, snapshot: &Snapshot) -> Result<(), Failure> {
@@ -187,6 +200,39 @@ pub(crate) fn list_at(
         snapshots.push(snapshot);
     }
     Ok(snapshots)
+}
+
+/// A part of all snapshots. It holds less than was asked for when the states reach
+/// [`limits::PAGE_BYTES_MAX`].
+pub(crate) fn scan(
+    connection: &mut Connection,
+    query: &SnapshotScanQuery,
+) -> Result<SnapshotScan, Failure> {
+    let mut snapshots: Vec<Snapshot> = Vec::new();
+    let mut statement = connection.prepare_cached(SCAN)?;
+    let mut rows = match &query.after {
+        // No aggregate type is empty, so all stand behind this.
+        None => statement.query(params!["", "", "", "", 0])?,
+        Some(after) => statement.query(params![
+            &**after.stream.aggregate_type(),
+            &**after.stream.aggregate_id(),
+            &*after.reducer.name,
+            &*after.reducer.fingerprint,
+            bound(after.sequence_number),
+        ])?,
+    };
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        if snapshots.len() >= query.limit || bytes >= limits::PAGE_BYTES_MAX {
+            let next = snapshots.last().map(Snapshot::key);
+            return Ok(SnapshotScan { snapshots, next });
+        }
+        let snapshot = row::read(row)?;
+        bytes += snapshot.state.as_str().len() + snapshot.metadata.as_str().len();
+        snapshots.push(snapshot);
+    }
+    let next = None;
+    Ok(SnapshotScan { snapshots, next })
 }
 
 /// Removes all but the newest `keep` snapshots of a stream and a reducer name.

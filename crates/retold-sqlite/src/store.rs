@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use retold_core::{
     Checkpoint, Error, PointInTime, ReducerId, SideStore, Snapshot, SnapshotPage, SnapshotQuery,
-    StreamId,
+    SnapshotScan, SnapshotScanQuery, StreamId,
 };
 use rusqlite::Connection;
 use tokio::sync::Mutex;
@@ -49,6 +49,33 @@ impl SqliteSideStore {
             path: Arc::from(path),
             connection: Arc::new(Mutex::new(connection)),
         })
+    }
+
+    /// Opens a file that exists, and changes nothing about it: for looking at a store beside
+    /// whoever writes it, or where it cannot be written. Saving and pruning fail.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open); [`Error::Unsupported`] also for the file of an older build.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<SqliteSideStore, Error> {
+        let path = path.as_ref();
+        let connection = connection::open_read_only(path)
+            .map_err(|failure| failure.into_error("read the side store", path))?;
+        Ok(SqliteSideStore {
+            path: Arc::from(path),
+            connection: Arc::new(Mutex::new(connection)),
+        })
+    }
+
+    /// How many snapshots it holds. Counts them all.
+    ///
+    /// # Errors
+    /// Those of a call of [`SideStore`].
+    pub async fn count_snapshots(&self) -> Result<u64, Error> {
+        self.run("count snapshots", |connection| {
+            let count = connection.query_row(snapshots::COUNT, [], |row| row.get::<_, i64>(0))?;
+            Ok(u64::try_from(count).unwrap_or_default())
+        })
+        .await
     }
 
     /// Where the file is.
@@ -106,6 +133,14 @@ impl SideStore for SqliteSideStore {
         let (stream, reducer) = (stream.clone(), reducer.clone());
         self.run("find a snapshot", move |connection| {
             snapshots::list_at(connection, &stream, &reducer, at, limit)
+        })
+        .await
+    }
+
+    async fn scan_snapshots(&self, query: SnapshotScanQuery) -> Result<SnapshotScan, Error> {
+        query.check()?;
+        self.run("read all snapshots", move |connection| {
+            snapshots::scan(connection, &query)
         })
         .await
     }

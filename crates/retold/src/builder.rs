@@ -11,6 +11,7 @@ use crate::hot::{HOT_STATES_MAX, HotStates};
 use crate::machine::{Machine, Registry};
 use crate::retold::Inner;
 use crate::snapshots::Making;
+use crate::upcasters::{Chains, Upcasters};
 use crate::{Error, Retold, open};
 
 /// Opens a [`Retold`]: either [a location](RetoldBuilder::open), or
@@ -31,8 +32,10 @@ pub struct RetoldBuilder {
     side_store: Option<Arc<dyn SideStore>>,
     clock: Arc<dyn Clock>,
     machines: Vec<Machine>,
+    upcasters: Vec<Upcasters>,
     hot_states_max: usize,
     holder: Option<String>,
+    read_only: bool,
 }
 
 impl Default for RetoldBuilder {
@@ -42,8 +45,10 @@ impl Default for RetoldBuilder {
             side_store: None,
             clock: Arc::new(SystemClock::default()),
             machines: Vec::new(),
+            upcasters: Vec::new(),
             hot_states_max: HOT_STATES_MAX,
             holder: None,
+            read_only: false,
         }
     }
 }
@@ -87,6 +92,24 @@ impl RetoldBuilder {
         self.machine(Machine::issue()).machine(Machine::execution())
     }
 
+    /// What turns events as they were once written into what today's code would have written.
+    /// May be called several times, for the upcasters of several aggregate types.
+    ///
+    /// Whatever derives something meets the upcasted events: states, replays, snapshots, and
+    /// subscriptions that [ask for it](crate::Subscription::upcasted). What reads the log itself
+    /// shows what was written, as does the bus, on which is only what is written from now on.
+    pub fn upcasters(mut self, upcasters: Upcasters) -> Self {
+        self.upcasters.push(upcasters);
+        self
+    }
+
+    /// Opens a folder without taking its lock, changes nothing in it, and follows whoever writes
+    /// it. Shows what that writer has made durable for certain; appends are refused.
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
     /// How many states are kept in memory for the next transition; [`HOT_STATES_MAX`] unless
     /// told otherwise.
     pub fn hot_states_max(mut self, states: usize) -> Self {
@@ -97,7 +120,8 @@ impl RetoldBuilder {
     /// Opens the log in a folder, or `"memory:"`.
     ///
     /// # Errors
-    /// As [`Retold::open`]; [`Invalid`](retold_core::Error::Invalid) when a store was given too.
+    /// As [`Retold::open`]; [`Error::Upcasters`] when the upcasters cannot be used together;
+    /// [`Invalid`](retold_core::Error::Invalid) when a store was given too.
     pub async fn open(mut self, location: impl AsRef<Path>) -> Result<Retold, Error> {
         if self.store.is_some() {
             return Err(Error::Store(retold_core::Error::invalid(
@@ -105,29 +129,41 @@ impl RetoldBuilder {
                 "must not be given together with a store; call build instead of open",
             )));
         }
+        // Before anything is opened: what is wrong here is wrong with the program.
+        let upcasters = Chains::new(&self.upcasters)?;
         let side_store = self.side_store.take();
         let holder = self.holder.take();
         let clock = self.clock.clone();
-        let opened = open::open(location.as_ref(), clock, side_store, holder).await?;
-        self.finish(opened.store, opened.side_store, true).await
+        let how = open::How {
+            clock,
+            side_store,
+            holder,
+            read_only: self.read_only,
+        };
+        let opened = open::open(location.as_ref(), how).await?;
+        self.finish(upcasters, opened.store, opened.side_store, true)
+            .await
     }
 
     /// Opens a handle on the store given. Without a side store snapshots are kept in memory.
     ///
     /// # Errors
     /// [`Invalid`](retold_core::Error::Invalid) when no store was given; [`Error::Machine`] when
-    /// a machine that the log holds is not well formed.
+    /// a machine that the log holds is not well formed; [`Error::Upcasters`] when the upcasters
+    /// cannot be used together.
     pub async fn build(mut self) -> Result<Retold, Error> {
+        let upcasters = Chains::new(&self.upcasters)?;
         let store = self.store.take().ok_or_else(|| {
             retold_core::Error::invalid("store", "must be given; or call open with a location")
         })?;
         let side_store = self.side_store.take();
         let side_store = side_store.unwrap_or_else(|| Arc::new(MemorySideStore::new()));
-        self.finish(store, side_store, false).await
+        self.finish(upcasters, store, side_store, false).await
     }
 
     async fn finish(
         self,
+        upcasters: Chains,
         store: Arc<dyn EventStore>,
         side_store: Arc<dyn SideStore>,
         owns_store: bool,
@@ -139,6 +175,7 @@ impl RetoldBuilder {
             side_store,
             clock: self.clock,
             machines,
+            upcasters,
             hot: HotStates::new(self.hot_states_max),
             making: Making::default(),
             owns_store,

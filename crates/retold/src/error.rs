@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use retold_core::{EventId, SequenceNumber, StreamId};
+use retold_core::{EventId, Position, SequenceNumber, StreamId};
 
 use crate::machine::{AvailableTransition, MachineError, Refusal};
+use crate::upcasters::{UpcastError, UpcastersError};
 
 /// What a reducer may fail with.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -61,6 +62,23 @@ pub enum Error {
         sequence_number: SequenceNumber,
         /// What the reducer said.
         source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+
+    /// Upcasters cannot be used together.
+    #[error(transparent)]
+    Upcasters(#[from] UpcastersError),
+
+    /// An event could not be turned into what today's code would have written.
+    #[error("upcast event {sequence_number} of {stream} (position {position}): {source}")]
+    Upcast {
+        /// The stream.
+        stream: StreamId,
+        /// The event's place in it.
+        sequence_number: SequenceNumber,
+        /// Its place in the log.
+        position: Position,
+        /// Why.
+        source: UpcastError,
     },
 }
 
@@ -120,4 +138,11 @@ pub(crate) fn unknown_stream(stream: &StreamId) -> Error {
     Error::Store(retold_core::Error::NotFound {
         what: format!("stream {stream}"),
     })
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("with something that is no text")
 }

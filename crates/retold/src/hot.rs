@@ -8,6 +8,7 @@ use retold_core::{RecordedEvent, StreamId};
 
 use crate::fold::Folded;
 use crate::state::{MachineReducer, MachineState};
+use crate::upcasters::Chains;
 
 /// How many states are kept unless told otherwise: some 300 bytes each, so a few megabytes.
 pub const HOT_STATES_MAX: usize = 10_000;
@@ -60,12 +61,12 @@ impl HotStates {
 
     /// Moves a state on by an event that was appended plainly, or forgets it when it does not
     /// lie right before the event.
-    pub(crate) fn advance(&self, event: &RecordedEvent) {
+    pub(crate) fn advance(&self, upcasters: &Chains, event: &RecordedEvent) {
         let Some(mut state) = self.get(&event.stream) else {
             return;
         };
         let follows = state.sequence_number() + 1 == event.sequence_number;
-        if follows && state.apply(&MachineReducer, event).is_ok() {
+        if follows && state.apply(&MachineReducer, upcasters, event).is_ok() {
             self.insert(&event.stream, state);
         } else {
             self.remove(&event.stream);

@@ -200,12 +200,15 @@ mod open;
 #[cfg(feature = "engine")]
 pub mod recovery;
 mod retold;
+mod shapes;
 mod snapshots;
 mod state;
 mod statistics;
+mod subscription;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod transition;
+mod upcasters;
 
 pub use append::{AppendCall, IntoEvents};
 pub use builder::RetoldBuilder;
@@ -219,18 +222,28 @@ pub use machine::{
     SNAPSHOT_EVERY_DEFAULT, TransitionRule,
 };
 pub use retold::Retold;
-pub use snapshots::{CreateSnapshot, SnapshotCreated, Snapshots};
+pub use shapes::EventShape;
+pub use snapshots::{
+    CheckSnapshots, CreateSnapshot, DIFFERENCES_KEPT_MAX, SnapshotCreated, SnapshotDifference,
+    SnapshotFault, Snapshots, SnapshotsReport,
+};
 pub use state::{Difference, HistoryEntry, MachineReducer, MachineState, State, StateQuery};
 pub use statistics::Statistics;
+pub use subscription::Subscription;
 pub use transition::{TRANSITION_ATTEMPTS_MAX, Transition, TransitionCall, Transitioned};
+pub use upcasters::{
+    CheckUpcasters, EventVersion, FAILURES_KEPT_DEFAULT, Part, UPCAST_EVENTS_MAX, UpcastError,
+    UpcasterFailure, Upcasters, UpcastersError, UpcastersReport,
+};
 
 pub use retold_core::{
     Appended, Batch, Capabilities, Checkpoint, Clock, Damage, Direction, Distribution, Entry,
     Error as StoreError, EventId, EventStore, Expected, Filter, Json, JsonError, LogHead, LogId,
     LogPage, LogQuery, Lost, Metadata, NewEvent, PointInTime, Position, ReadConsistency,
-    RecordedEvent, ReducerId, RestoreBatch, SequenceNumber, SideStore, Snapshot, SnapshotPage,
-    StoreStatistics, StreamConflict, StreamHead, StreamId, StreamPage, StreamQuery, StreamSummary,
-    StreamsPage, StreamsQuery, Subscription, SystemClock, Text, Timestamp, TimestampError, limits,
+    RecordedEvent, ReducerId, RestoreBatch, SequenceNumber, SideStore, Snapshot, SnapshotKey,
+    SnapshotPage, SnapshotScan, SnapshotScanQuery, StoreStatistics, StreamConflict, StreamHead,
+    StreamId, StreamPage, StreamQuery, StreamSummary, StreamsPage, StreamsQuery, SystemClock, Text,
+    Timestamp, TimestampError, limits,
 };
 
 /// The embedded engine's own calls: checking a folder, and recovering it.

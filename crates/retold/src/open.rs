@@ -17,17 +17,23 @@ pub(crate) struct Opened {
     pub(crate) side_store: Arc<dyn SideStore>,
 }
 
-/// Opens a location; `side_store` takes the place of the location's own.
-pub(crate) async fn open(
-    location: &Path,
-    clock: Arc<dyn Clock>,
-    side_store: Option<Arc<dyn SideStore>>,
-    holder: Option<String>,
-) -> Result<Opened, Error> {
+/// How a location is opened.
+pub(crate) struct How {
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Takes the place of the location's own.
+    pub(crate) side_store: Option<Arc<dyn SideStore>>,
+    pub(crate) holder: Option<String>,
+    pub(crate) read_only: bool,
+}
+
+/// Opens a location.
+pub(crate) async fn open(location: &Path, how: How) -> Result<Opened, Error> {
     if location == Path::new(MEMORY) {
         return Ok(Opened {
-            store: Arc::new(MemoryStore::with_clock(clock)),
-            side_store: side_store.unwrap_or_else(|| Arc::new(MemorySideStore::new())),
+            store: Arc::new(MemoryStore::with_clock(how.clock)),
+            side_store: how
+                .side_store
+                .unwrap_or_else(|| Arc::new(MemorySideStore::new())),
         });
     }
     // A mistyped address must not become a folder of that name.
@@ -37,36 +43,26 @@ pub(crate) async fn open(
             "must be a folder or memory:; for another store call build with it",
         )));
     }
-    folder(location, clock, side_store, holder).await
+    folder(location, how).await
 }
 
 #[cfg(not(feature = "engine"))]
-async fn folder(
-    _location: &Path,
-    _clock: Arc<dyn Clock>,
-    _side_store: Option<Arc<dyn SideStore>>,
-    _holder: Option<String>,
-) -> Result<Opened, Error> {
+async fn folder(_location: &Path, _how: How) -> Result<Opened, Error> {
     Err(Error::Store(retold_core::Error::Unsupported {
         what: "a folder, which needs the feature `engine`".into(),
     }))
 }
 
 #[cfg(feature = "engine")]
-async fn folder(
-    location: &Path,
-    clock: Arc<dyn Clock>,
-    side_store: Option<Arc<dyn SideStore>>,
-    holder: Option<String>,
-) -> Result<Opened, Error> {
+async fn folder(location: &Path, how: How) -> Result<Opened, Error> {
     use retold_engine::{EngineStore, Options};
 
     let folder = location.to_owned();
     // A side store that is there already is opened first: what was derived from the log tells
     // whether the log has lost its tail. A new folder is left for the engine to make.
-    let early = match side_store {
+    let early = match how.side_store {
         Some(given) => Some(given),
-        None => existing_side_store(&folder).await?,
+        None => existing_side_store(&folder, how.read_only).await?,
     };
     let evidence = match &early {
         Some(side_store) => side_store.newest_checkpoints().await?,
@@ -74,8 +70,9 @@ async fn folder(
     };
     let options = Options {
         evidence,
-        clock,
-        holder: holder.unwrap_or_else(|| Options::default().holder),
+        clock: how.clock,
+        holder: how.holder.unwrap_or_else(|| Options::default().holder),
+        read_only: how.read_only,
         ..Options::default()
     };
     let store = {
@@ -84,6 +81,7 @@ async fn folder(
     };
     let side_store = match early {
         Some(side_store) => side_store,
+        None if how.read_only => Arc::new(MemorySideStore::new()),
         None => new_side_store(&folder).await?,
     };
     Ok(Opened {
@@ -94,16 +92,22 @@ async fn folder(
 
 /// The side store that belongs to a folder, by its name in it.
 #[cfg(feature = "sqlite")]
-const SIDE_STORE_FILE: &str = "state.db";
+pub(crate) const SIDE_STORE_FILE: &str = "state.db";
 
 #[cfg(feature = "sqlite")]
 pub(crate) async fn existing_side_store(
     folder: &Path,
+    read_only: bool,
 ) -> Result<Option<Arc<dyn SideStore>>, Error> {
-    if folder.join(SIDE_STORE_FILE).exists() {
+    let file = folder.join(SIDE_STORE_FILE);
+    if !file.exists() {
+        return Ok(None);
+    }
+    if !read_only {
         return new_side_store(folder).await.map(Some);
     }
-    Ok(None)
+    let opened = blocking(move || retold_sqlite::SqliteSideStore::open_read_only(file)).await?;
+    Ok(Some(Arc::new(opened)))
 }
 
 #[cfg(feature = "sqlite")]
@@ -116,6 +120,7 @@ async fn new_side_store(folder: &Path) -> Result<Arc<dyn SideStore>, Error> {
 #[cfg(all(feature = "engine", not(feature = "sqlite")))]
 pub(crate) async fn existing_side_store(
     _folder: &Path,
+    _read_only: bool,
 ) -> Result<Option<Arc<dyn SideStore>>, Error> {
     Ok(None)
 }

@@ -5,20 +5,22 @@ use std::path::Path;
 use std::sync::Arc;
 
 use retold_core::{
-    Clock, EventId, EventStore, Filter, Json, LogPage, LogQuery, Position, RecordedEvent,
-    ReducerId, RestoreBatch, SideStore, Snapshot, StreamId, StreamsPage, StreamsQuery,
-    Subscription, Text,
+    Clock, EventId, EventStore, Filter, Json, LogPage, LogQuery, PointInTime, Position,
+    RecordedEvent, ReducerId, RestoreBatch, SideStore, Snapshot, StreamId, StreamsPage,
+    StreamsQuery, Text,
 };
 
 use crate::append::{AppendCall, IntoEvents};
 use crate::bus::Bus;
 use crate::events::Events;
-use crate::fold::{self, Folded, Reducer, Replay, ReplayWith};
+use crate::fold::{self, Folded, REPLAY_BATCH, Reading, Reducer, Replay, ReplayWith};
 use crate::hot::HotStates;
 use crate::machine::{Machines, Registry};
-use crate::snapshots::{Making, Snapshots};
+use crate::snapshots::{CheckSnapshots, Making, Snapshots};
 use crate::state::StateQuery;
+use crate::subscription::Subscription;
 use crate::transition::{Transition, TransitionCall};
+use crate::upcasters::{Chains, CheckUpcasters};
 use crate::{Error, RetoldBuilder};
 
 /// An open log of events, with the machines, the snapshots and the bus around it.
@@ -34,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) side_store: Arc<dyn SideStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) machines: Registry,
+    pub(crate) upcasters: Chains,
     pub(crate) hot: HotStates,
     pub(crate) making: Making,
     pub(crate) bus: Bus,
@@ -42,6 +45,22 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    /// Reads a stream for a fold, as what today's code would have written.
+    pub(crate) fn reading<'a>(&'a self, stream: &'a StreamId, point: PointInTime) -> Reading<'a> {
+        Reading {
+            store: &*self.store,
+            upcasters: &self.upcasters,
+            stream,
+            point,
+            batch: REPLAY_BATCH,
+        }
+    }
+
+    /// What the snapshots of a reducer over a stream are kept under.
+    pub(crate) fn id_of(&self, reducer: &impl Reducer, stream: &StreamId) -> ReducerId {
+        fold::id_of(reducer, stream.aggregate_type(), &self.upcasters)
+    }
+
     /// Keeps a state as a snapshot; none where no event was folded in.
     pub(crate) async fn save_snapshot(
         &self,
@@ -227,6 +246,46 @@ impl Retold {
         Snapshots::new(self.clone(), (aggregate_type.into(), aggregate_id.into()))
     }
 
+    /// Compares snapshots, all or a sample, with what their streams come to when they are
+    /// replayed from zero. Those of machines are known here; [`CheckSnapshots::reducer`] adds
+    /// others, and the report names those that it could not check.
+    ///
+    /// ```
+    /// # async fn example(retold: retold::Retold) -> Result<(), retold::Error> {
+    /// let report = retold.check_snapshots().sample(100).await?;
+    /// assert_eq!(report.differences, [], "seed {:?}", report.seed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the log or the snapshots cannot be read.
+    pub fn check_snapshots(&self) -> CheckSnapshots {
+        CheckSnapshots::new(self.clone())
+    }
+
+    /// Runs the upcasters over the whole log and reports each event that they fail on, by
+    /// position. For a program of the application's own, before a release.
+    ///
+    /// ```
+    /// # async fn example(retold: retold::Retold) -> Result<(), retold::Error> {
+    /// let report = retold
+    ///     .check_upcasters()
+    ///     .on_progress(|so_far| eprintln!("{} of {}", so_far.complete_through, so_far.head))
+    ///     .await?;
+    /// for failure in &report.failures {
+    ///     eprintln!("{}: {}: {}", failure.position, failure.event, failure.reason);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the log cannot be read.
+    pub fn check_upcasters(&self) -> CheckUpcasters {
+        CheckUpcasters::new(self.clone())
+    }
+
     /// A page of the log.
     ///
     /// # Errors
@@ -251,9 +310,15 @@ impl Retold {
         Ok(self.inner.store.streams(query).await?)
     }
 
-    /// Follows the log from behind a position: history first, then live.
+    /// Follows the log from behind a position: history first, then live. It delivers what was
+    /// written, unless it is [told to upcast](Subscription::upcasted).
     pub fn subscribe(&self, after: Position, filter: Filter) -> Subscription {
-        Subscription::new(self.inner.store.clone(), after, filter)
+        Subscription::new(
+            self.inner.store.clone(),
+            self.inner.upcasters.clone(),
+            after,
+            filter,
+        )
     }
 
     /// Writes recorded events as they are into a log that holds nothing else, and returns the

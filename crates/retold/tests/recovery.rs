@@ -63,11 +63,15 @@ async fn an_older_log_beside_a_newer_state_db_is_refused_until_the_loss_is_accep
     assert_eq!(state.status.as_deref(), Some("IN_PROGRESS"));
     retold.close().await.unwrap();
 
-    assert!(recovery::verify(&data).await.unwrap().is_whole());
+    // The log is whole; what lies beside it tells that it was longer.
+    let verified = recovery::verify(&data).await.unwrap();
+    assert!(!verified.is_whole() && verified.damage.is_empty());
+    assert_eq!(verified.ahead.unwrap().position, Some(2));
     let recovered = recovery::accept_loss(&data, "restored from last night")
         .await
         .unwrap();
     assert_eq!(recovered.head, 1);
+    assert!(recovery::verify(&data).await.unwrap().is_whole());
     for _ in 0..2 {
         let retold = open(&data).await;
         assert_eq!(retold.store().log_id(), recovered.log_id);
@@ -79,4 +83,63 @@ async fn an_older_log_beside_a_newer_state_db_is_refused_until_the_loss_is_accep
         }
         retold.close().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_folder_is_looked_at_beside_its_writer_without_being_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let writer = open(&data).await;
+    writer.transition(start_work("1")).await.unwrap();
+    writer
+        .snapshots("Issue", "1")
+        .create()
+        .force()
+        .await
+        .unwrap();
+    let looking = async || {
+        let builder = Retold::builder().builtin_machines().read_only();
+        builder.open(&data).await.unwrap()
+    };
+    let reader = looking().await;
+    let mut head = reader.store().head().await.unwrap().position;
+    while head < 1 {
+        head = reader.store().wait_past(head).await.unwrap();
+    }
+    let state = reader.state("Issue", "1").await.unwrap();
+    assert_eq!(state.status.as_deref(), Some("IN_PROGRESS"));
+    let snapshots = reader.snapshots("Issue", "1");
+    assert_eq!(
+        snapshots.latest().await.unwrap().unwrap().sequence_number,
+        1
+    );
+    let refused = reader.transition(block("1")).await;
+    assert!(
+        matches!(
+            &refused,
+            Err(retold::Error::Store(StoreError::Unsupported { .. }))
+        ),
+        "{refused:?}"
+    );
+    reader.close().await.unwrap();
+    writer.close().await.unwrap();
+
+    let files = || -> Vec<_> {
+        let mut files: Vec<_> = fs::read_dir(&data)
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|entry| {
+                (
+                    entry.file_name(),
+                    entry.metadata().unwrap().modified().unwrap(),
+                )
+            })
+            .collect();
+        files.sort();
+        files
+    };
+    let before = files();
+    assert!(recovery::verify(&data).await.unwrap().is_whole());
+    looking().await.close().await.unwrap();
+    assert_eq!(files(), before);
 }

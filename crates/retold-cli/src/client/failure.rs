@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 /// Bytes of a problem that are read: a machine's transitions and a thousand event ids fit.
 const PROBLEM_BYTES_MAX: usize = 256 * 1024;
 
+/// What to do about damage.
+const DAMAGE_HINT: &str = "retold verify says where the damage is, retold recover what can be done";
+
 /// What kind of failure it is; each has its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -45,7 +48,7 @@ pub(crate) struct Failure {
     /// What the interface answered, as it was.
     problem: Option<Value>,
     /// Whether the request may not have been answered at all.
-    is_broken: bool,
+    pub(crate) is_broken: bool,
 }
 
 impl Failure {
@@ -115,12 +118,18 @@ impl Failure {
         };
         let message = text("detail").or_else(|| text("title"));
         let message = message.unwrap_or_else(|| format!("get an answer: the status is {status}"));
+        let message = message.trim_start_matches("failed to ");
+        let hint = match kind {
+            Kind::Damage => Some(DAMAGE_HINT.into()),
+            Kind::NotFound => text("hint").or_else(|| hint_of_missing(message)),
+            _ => text("hint"),
+        };
         let ids = problem["eventIds"].as_array();
         Failure {
             kind,
             code,
-            message: message.trim_start_matches("failed to ").to_owned(),
-            hint: text("hint"),
+            message: message.to_owned(),
+            hint,
             event_ids: ids
                 .into_iter()
                 .flatten()
@@ -134,6 +143,21 @@ impl Failure {
     /// Whether the same request may fare better: the store was busy, or nobody knows.
     pub(super) fn is_worth_another_attempt(&self) -> bool {
         self.is_broken || matches!(self.code.as_deref(), Some("busy" | "unknown_outcome"))
+    }
+
+    /// Whether the service refused what was asked for, rather than being unable to do it.
+    pub(crate) fn is_refusal(&self) -> bool {
+        let status = self
+            .problem
+            .as_ref()
+            .and_then(|problem| problem["status"].as_u64());
+        status.is_some_and(|status| (400..500).contains(&status))
+    }
+
+    /// Whether an error says that there is no such thing.
+    pub(crate) fn is_not_found(error: &anyhow::Error) -> bool {
+        let failure = error.downcast_ref::<Failure>();
+        failure.is_some_and(|failure| failure.kind == Kind::NotFound)
     }
 
     /// Names the events that a failed write was about.
@@ -170,6 +194,16 @@ impl Failure {
     }
 }
 
+/// What to look at when something is not there.
+fn hint_of_missing(message: &str) -> Option<String> {
+    let hint = match message.split(' ').nth(1)? {
+        "stream" => "retold streams lists those that are there; type and id are case-sensitive",
+        "event" => "retold events lists those that are there",
+        _ => return None,
+    };
+    Some(hint.into())
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -193,6 +227,7 @@ impl From<retold::Error> for Failure {
             _ => Kind::Failed,
         };
         let mut failure = Failure::new(kind, error.to_string());
+        failure.hint = (kind == Kind::Damage).then(|| DAMAGE_HINT.into());
         failure.event_ids = error.event_ids().iter().map(ToString::to_string).collect();
         failure
     }

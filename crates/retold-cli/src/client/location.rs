@@ -35,6 +35,8 @@ pub(crate) enum Opening {
     MayMake,
     /// Nothing: who reads a store that is not there has mistyped its name.
     MustExist,
+    /// Nothing either, and others must be able to write it meanwhile.
+    MustExistForLong,
 }
 
 impl FromStr for Location {
@@ -62,6 +64,41 @@ impl fmt::Display for Location {
 }
 
 impl Location {
+    /// The folder, where it is one.
+    pub(crate) fn as_folder(&self) -> Option<&Path> {
+        match self {
+            Location::Folder(folder) => Some(folder),
+            Location::Server(_) => None,
+        }
+    }
+
+    /// The folder that a command works on by itself.
+    ///
+    /// # Errors
+    /// A failure where it is a server's address.
+    pub(crate) fn folder(&self, command: &str) -> anyhow::Result<&Path> {
+        match self {
+            Location::Folder(folder) if folder != Path::new(MEMORY) => Ok(folder),
+            _ => {
+                let message = format!("{command} {self}: it works on a folder");
+                let hint = "name the folder with --store, where it is";
+                Err(Failure::new(Kind::Usage, message).hint(hint).into())
+            }
+        }
+    }
+
+    /// The same, where the folder must hold a store.
+    ///
+    /// # Errors
+    /// Also a failure where it does not.
+    pub(crate) fn existing_folder(&self, command: &str) -> anyhow::Result<&Path> {
+        let folder = self.folder(command)?;
+        match folder.join("log").is_dir() {
+            true => Ok(folder),
+            false => Err(no_store(folder)),
+        }
+    }
+
     /// Opens a way to the store.
     pub(crate) async fn open(&self, opening: Opening) -> anyhow::Result<Client> {
         let folder = match self {
@@ -69,15 +106,31 @@ impl Location {
             Location::Folder(folder) => folder,
         };
         let holds_store = folder == Path::new(MEMORY) || folder.join("log").is_dir();
-        if opening == Opening::MustExist && !holds_store {
-            let message = format!("find a store in the folder {}", folder.display());
-            let hint =
-                "name another with --store or RETOLD_STORE; append, transition and import make one";
-            return Err(Failure::new(Kind::NotFound, message).hint(hint).into());
+        if opening != Opening::MayMake && !holds_store {
+            return Err(no_store(folder));
         }
         let began = Instant::now();
+        let is_read_only = opening != Opening::MayMake && !is_writable(folder);
+        if is_read_only {
+            eprintln!(
+                "{} cannot be written; reading what is in it",
+                folder.display()
+            );
+        }
         loop {
-            let error = match Retold::builder().builtin_machines().open(folder).await {
+            let mut builder = Retold::builder().builtin_machines();
+            if is_read_only {
+                builder = builder.read_only();
+            }
+            let error = match builder.open(folder).await {
+                Ok(retold) if opening == Opening::MustExistForLong && !is_read_only => {
+                    // Opening it has tidied up behind a crash, if there was one; to go on
+                    // looking takes no lock.
+                    retold.close().await.map_err(Failure::from)?;
+                    let looking = Retold::builder().builtin_machines().read_only();
+                    let retold = looking.open(folder).await.map_err(Failure::from)?;
+                    return Ok(Client::of_store(retold));
+                }
                 Ok(retold) => return Ok(Client::of_store(retold)),
                 Err(error) => error,
             };
@@ -95,6 +148,18 @@ impl Location {
             tokio::time::sleep(HOLDER_LOOK).await;
         }
     }
+}
+
+/// Whether this process may change the files of a folder.
+fn is_writable(folder: &Path) -> bool {
+    let may_write = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
+    folder == Path::new(MEMORY) || (may_write(folder) && may_write(&folder.join("log")))
+}
+
+fn no_store(folder: &Path) -> anyhow::Error {
+    let message = format!("find a store in the folder {}", folder.display());
+    let hint = "name another with --store or RETOLD_STORE; append, transition and import make one";
+    Failure::new(Kind::NotFound, message).hint(hint).into()
 }
 
 /// The address of the server that a folder's LOCK names.

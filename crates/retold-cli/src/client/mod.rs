@@ -84,6 +84,11 @@ impl Client {
         }
     }
 
+    /// Whether a server answers, which goes on when this command is done.
+    pub(crate) fn is_server(&self) -> bool {
+        matches!(self.place, Place::Server { .. })
+    }
+
     /// Sends a request and gives its answer, whose body may still be coming.
     ///
     /// # Errors
@@ -117,6 +122,12 @@ impl Client {
             .header(ACCEPT, accept)
             .body(Body::empty());
         self.send(request.context("make the request")?).await
+    }
+
+    /// Reads the machine at a path, as the file that it was made from.
+    pub(crate) async fn get_toml(&self, path: &str) -> anyhow::Result<String> {
+        let text = whole(self.read(path, TOML).await?).await?;
+        String::from_utf8(text.into()).context("understand the server's answer")
     }
 
     /// Reads the JSON at a path, as it is written.
@@ -178,7 +189,7 @@ impl Client {
 }
 
 /// The whole body of an answer.
-async fn whole(answer: Response<Body>) -> anyhow::Result<Bytes> {
+pub(crate) async fn whole(answer: Response<Body>) -> anyhow::Result<Bytes> {
     let collected = answer.into_body().collect().await;
     Ok(collected
         .map_err(|error| Failure::broken(&error))?

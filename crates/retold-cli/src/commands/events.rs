@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::arguments::Stream;
-use crate::client::{Client, Path, follow, parsed};
+use crate::client::{Client, Opening, Path, follow, parsed};
 use crate::output::{Output, Table, clean};
 
 /// Events in one request, the most that the interface gives.
@@ -95,6 +95,14 @@ struct Page {
 }
 
 impl Events {
+    /// Whoever follows must not keep others from writing.
+    pub(crate) fn opening(&self) -> Opening {
+        match self.follow {
+            true => Opening::MustExistForLong,
+            false => Opening::MustExist,
+        }
+    }
+
     pub(crate) async fn run(self, client: &Client, output: &Output) -> anyhow::Result<()> {
         match (&self.stream, self.follow) {
             (None, true) => self.follow(client, output, self.after.clone(), None).await,

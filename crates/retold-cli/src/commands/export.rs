@@ -7,7 +7,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 use crate::client::{Client, Failure, Kind, Lines, NDJSON, Path};
-use crate::output::{Output, Progress};
+use crate::output::{Output, Progress, counted};
 
 /// What stands behind a file's name until it is whole.
 const UNFINISHED: &str = ".part";
@@ -51,7 +51,11 @@ impl Export {
         match &self.output {
             Some(file) => output.line(match output.json {
                 true => serde_json::json!({"events": count, "file": file}).to_string(),
-                false => format!("{count} events are in {}", file.display()),
+                false => format!(
+                    "{} in {}",
+                    counted(count, "event is", "events are"),
+                    file.display()
+                ),
             }),
             None => Ok(()),
         }

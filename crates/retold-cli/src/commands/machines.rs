@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use axum::http::Method;
-use http_body_util::BodyExt;
 use retold::Machine;
 use serde_json::Value;
 
@@ -96,13 +95,8 @@ async fn show(
 ) -> anyhow::Result<()> {
     let path = Path::new(&["machines", aggregate_type]);
     if toml {
-        let answer = client.read(path.as_str(), TOML).await?;
-        let text = answer
-            .into_body()
-            .collect()
-            .await
-            .context("read the answer")?;
-        return output.line(text.to_bytes().trim_ascii_end());
+        let text = client.get_toml(path.as_str()).await?;
+        return output.line(text.trim_ascii_end());
     }
     let answer = client.get(path.as_str()).await?;
     if output.json {

@@ -6,13 +6,16 @@ pub(crate) mod completions;
 pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod import;
+pub(crate) mod index;
 pub(crate) mod machines;
+pub(crate) mod recover;
 pub(crate) mod serve;
 pub(crate) mod snapshots;
 pub(crate) mod state;
 pub(crate) mod stats;
 pub(crate) mod streams;
 pub(crate) mod transition;
+pub(crate) mod verify;
 
 use crate::arguments::{Arguments, Command};
 use crate::client::Opening;
@@ -24,11 +27,16 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
         Command::Serve(serve) => return serve.run(&arguments.store).await,
         Command::Demo(demo) => return demo.run(output).await,
         Command::Completions(completions) => return completions.run(output),
+        Command::Verify(verify) => return verify.run(&arguments.store, output).await,
+        Command::Recover(recover) => return recover.run(&arguments.store, output).await,
+        Command::Index(index) => return index.run(&arguments.store, output).await,
+        Command::Torture(torture) => return torture.run(&arguments.store, output).await,
         other => other,
     };
     let opening = match &command {
         Command::Append(_) | Command::Transition(_) | Command::Import(_) => Opening::MayMake,
         Command::Machines(machines) => machines.opening(),
+        Command::Events(events) => events.opening(),
         _ => Opening::MustExist,
     };
     let client = arguments.store.open(opening).await?;
@@ -42,8 +50,18 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
         Command::Machines(machines) => machines.run(&client, output).await,
         Command::Import(import) => import.run(&client, output).await,
         Command::Export(export) => export.run(&client, output).await,
-        Command::Stats(stats) => stats.run(&client, output).await,
-        Command::Serve(_) | Command::Demo(_) | Command::Completions(_) => Ok(()),
+        Command::Stats(stats) => {
+            stats
+                .run(&client, arguments.store.as_folder(), output)
+                .await
+        }
+        Command::Serve(_)
+        | Command::Demo(_)
+        | Command::Completions(_)
+        | Command::Verify(_)
+        | Command::Recover(_)
+        | Command::Index(_)
+        | Command::Torture(_) => Ok(()),
     };
     let closed = client.close().await;
     done.and(closed)

@@ -110,7 +110,7 @@ impl Transition {
                 let leads_to = self.named(&state["availableTransitions"], "event", "toState");
                 (text(&state["status"]), leads_to)
             }
-            Err(error) if is_not_found(&error) => {
+            Err(error) if Failure::is_not_found(&error) => {
                 let path = Path::new(&["machines", &self.stream.aggregate_type]);
                 let machine: Value = client.get_as(path.as_str()).await?;
                 let mut rules = machine["transitions"].clone();
@@ -155,9 +155,4 @@ fn text(value: &Value) -> Option<String> {
 
 fn holds(list: &Value, wanted: &Value) -> bool {
     list.as_array().is_some_and(|list| list.contains(wanted))
-}
-
-fn is_not_found(error: &anyhow::Error) -> bool {
-    let failure = error.downcast_ref::<Failure>();
-    failure.is_some_and(|failure| failure.kind == Kind::NotFound)
 }

@@ -1,7 +1,6 @@
 //! `retold demo`: a service with made-up issues and executions that go on happening, so that
 //! there is something to look at within seconds.
 
-mod chance;
 mod story;
 mod world;
 

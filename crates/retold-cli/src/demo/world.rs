@@ -4,8 +4,8 @@
 use retold::{EventId, Machine, NewEvent, Retold, StreamId, StreamsQuery, Timestamp, Transition};
 use serde_json::json;
 
-use super::chance::Chance;
 use super::story::{PEOPLE, REMARKS, TITLES, reasons};
+use crate::chance::Chance;
 
 /// Issues of the past.
 const ISSUES: u64 = 40;

@@ -30,7 +30,7 @@ pub(crate) use error::{LineError, ReadError};
 #[cfg(test)]
 pub(crate) use ndjson::Export;
 pub(crate) use options::{Fields, Format, Options, parse_offset, parse_separator};
-pub(crate) use sending::{Event, Item, Items, items};
+pub(crate) use sending::{Event, Item, Items, expected, items, own_metadata};
 pub(crate) use source::Progress;
 
 use error::Cause;

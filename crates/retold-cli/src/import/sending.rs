@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use retold::{Expected, Metadata, NewEvent};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::{Import, ImportEvent, Line, Options, Progress, ReadError};
 
@@ -27,11 +28,8 @@ pub(crate) enum Item {
 pub(crate) struct Event {
     /// Its line, from 1.
     pub(crate) line: u64,
-    /// As a line of `POST /v1/events` takes it, in one line of JSON; none for an event of
-    /// Retold's own, which only a restore may write.
-    pub(crate) new: Option<String>,
-    /// As it was recorded, where the file is an export: in one line of JSON.
-    pub(crate) recorded: Option<String>,
+    /// What it says.
+    pub(crate) import: ImportEvent,
 }
 
 /// The events of a file, in its order. An error ends it: the file cannot be read further.
@@ -47,67 +45,79 @@ pub(crate) fn items(file: &Path, mut options: Options) -> Result<(Items, Progres
     };
     let import = import?;
     let progress = import.progress();
-    Ok((Box::new(spelled(import)), progress))
+    Ok((Box::new(items_of(import)), progress))
 }
 
-fn spelled(import: Import) -> impl Iterator<Item = anyhow::Result<Item>> + Send {
+fn items_of(import: Import) -> impl Iterator<Item = anyhow::Result<Item>> + Send {
     import.map(|line| {
         let Line { number, result } = line?;
-        match result {
-            Ok(event) => spell(number, event).map(Item::Event),
-            Err(error) => Ok(Item::Refused {
+        Ok(match result {
+            Ok(import) => Item::Event(Event {
+                line: number,
+                import,
+            }),
+            Err(error) => Item::Refused {
                 line: number,
                 reason: error.to_string(),
-            }),
-        }
+            },
+        })
     })
 }
 
-fn spell(line: u64, event: ImportEvent) -> anyhow::Result<Event> {
-    let new = match event.event.stream.is_reserved() {
-        true => None,
-        false => Some(bulk_line(&event.event, event.expected)?),
-    };
-    let recorded = event.into_recorded();
-    let recorded = recorded
-        .map(|event| serde_json::to_string(&event))
-        .transpose();
-    Ok(Event {
-        line,
-        new,
-        recorded: recorded.context("write an event as JSON")?,
-    })
-}
-
-fn bulk_line(event: &NewEvent, expected: Option<Expected>) -> anyhow::Result<String> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Fields<'a> {
-        aggregate_type: &'a str,
-        aggregate_id: &'a str,
-        event_type: &'a str,
-        payload: &'a retold::Json,
-        tags: Vec<&'a str>,
-        metadata: Metadata,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        expected: Option<serde_json::Value>,
+impl Event {
+    /// Whether it is of a stream that only Retold writes, so that only a restore may hold it.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.import.event.stream.is_reserved()
     }
+
+    /// The event as it was recorded, in one line of JSON; none unless the file is an export.
+    pub(crate) fn recorded_line(self) -> anyhow::Result<Option<String>> {
+        let recorded = self.import.into_recorded();
+        let line = recorded.map(|event| serde_json::to_string(&event));
+        line.transpose().context("write an event as JSON")
+    }
+
+    /// The event as a line of `POST /v1/events` takes it.
+    pub(crate) fn bulk_line(&self) -> anyhow::Result<String> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Fields<'a> {
+            aggregate_type: &'a str,
+            aggregate_id: &'a str,
+            event_type: &'a str,
+            payload: &'a retold::Json,
+            tags: Vec<&'a str>,
+            metadata: Metadata,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            expected: Option<Value>,
+        }
+        let event = &self.import.event;
+        let fields = Fields {
+            aggregate_type: event.stream.aggregate_type(),
+            aggregate_id: event.stream.aggregate_id(),
+            event_type: &event.event_type,
+            payload: &event.payload,
+            tags: event.tags.iter().map(|tag| &**tag).collect(),
+            metadata: own_metadata(event),
+            expected: self.import.expected.map(expected),
+        };
+        serde_json::to_string(&fields).context("write an event as JSON")
+    }
+}
+
+/// The metadata without what Retold added elsewhere: it adds that here by itself, or not at all.
+pub(crate) fn own_metadata(event: &NewEvent) -> Metadata {
     let mut metadata = event.metadata.clone();
-    // What Retold added elsewhere it adds here by itself, or not at all.
     metadata.extra.retain(|(name, _)| !name.starts_with('$'));
-    let fields = Fields {
-        aggregate_type: event.stream.aggregate_type(),
-        aggregate_id: event.stream.aggregate_id(),
-        event_type: &event.event_type,
-        payload: &event.payload,
-        tags: event.tags.iter().map(|tag| &**tag).collect(),
-        metadata,
-        expected: expected.map(|expected| match expected {
-            Expected::Any => "any".into(),
-            Expected::NoStream => "no_stream".into(),
-            Expected::StreamExists => "stream_exists".into(),
-            Expected::Sequence(sequence) => sequence.into(),
-        }),
-    };
-    serde_json::to_string(&fields).context("write an event as JSON")
+    metadata
+}
+
+/// What is expected of a stream, as the interface takes it.
+pub(crate) fn expected(expected: Expected) -> Value {
+    match expected {
+        Expected::Any => json!("any"),
+        Expected::NoStream => json!("no_stream"),
+        Expected::StreamExists => json!("stream_exists"),
+        Expected::Sequence(sequence) => json!(sequence),
+    }
 }

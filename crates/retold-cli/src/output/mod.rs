@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use crate::client::{Failure, Kind};
 
 pub(crate) use self::progress::Progress;
-pub(crate) use self::table::{Table, clean, fields, shown};
+pub(crate) use self::table::{Table, clean, counted, fields, shown};
 
 const RED: &str = "\x1b[1;31m";
 const PLAIN: &str = "\x1b[0m";
@@ -73,10 +73,12 @@ impl Output {
             true => (RED, PLAIN),
             false => ("", ""),
         };
-        eprintln!(
-            "{red}error:{plain} failed to {}",
-            clean(&format!("{error:#}"))
-        );
+        let mut message = format!("{error:#}");
+        if let Some([id]) = failure.map(|failure| failure.event_ids.as_slice()) {
+            // It stands on a line of its own below.
+            message = message.replace(&format!(" (event id {id})"), "");
+        }
+        eprintln!("{red}error:{plain} failed to {}", clean(&message));
         if let Some(failure) = failure {
             if let Some(hint) = &failure.hint {
                 eprintln!("hint: {}", clean(hint));

@@ -88,6 +88,14 @@ pub(crate) fn shown(value: &Value) -> String {
     }
 }
 
+/// A number with the noun that it counts, in English's two forms.
+pub(crate) fn counted(number: u64, one: &str, several: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        _ => format!("{number} {several}"),
+    }
+}
+
 /// Text with its control characters escaped.
 pub(crate) fn clean(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());

@@ -13,6 +13,8 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 /// How long anything may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -36,6 +38,36 @@ pub fn run(folder: &Path, arguments: &[&str]) -> Output {
 
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Runs a command that must succeed, and gives the lines of JSON that it wrote.
+pub fn lines(folder: &Path, store: &str, arguments: &[&str]) -> Vec<Value> {
+    let all = [&["--store", store, "--json"], arguments].concat();
+    let output = run(folder, &all);
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        text(&output.stderr)
+    );
+    let written = text(&output.stdout);
+    let parsed = written
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    parsed.collect()
+}
+
+/// The same for a command that writes one line.
+pub fn one(folder: &Path, store: &str, arguments: &[&str]) -> Value {
+    let mut lines = lines(folder, store, arguments);
+    assert_eq!(lines.len(), 1, "{arguments:?}: {lines:?}");
+    lines.remove(0)
+}
+
+/// The exit code of a command, and what it wrote to standard error.
+pub fn code(folder: &Path, store: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let all = [&["--store", store], arguments].concat();
+    let output = run(folder, &all);
+    (output.status.code(), text(&output.stderr))
 }
 
 /// Appends to a stream of its own, one event after the other on one connection, until the server

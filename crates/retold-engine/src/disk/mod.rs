@@ -1,5 +1,6 @@
 //! Everything the engine asks of a disk, so that a simulated one can stand in its place.
 
+mod counted;
 mod real;
 pub mod sim;
 
@@ -7,6 +8,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+pub(crate) use counted::Counted;
 pub use real::RealDisk;
 
 /// How a file is opened.
@@ -33,6 +35,10 @@ pub trait Disk: Send + Sync + 'static {
 
     /// Gives a file another name in the same folder, in place of a file that has it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Takes a file's name away. Open handles go on reading what it held. Not durable before
+    /// [`Disk::sync_folder`]; [`io::ErrorKind::NotFound`] where there is no such file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
 
     /// Puts the names of a folder on stable storage.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;

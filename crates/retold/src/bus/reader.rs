@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::BusEvent;
 use super::pattern::Pattern;
 use super::subscription::Statistics;
+use crate::error::panic_text;
 
 /// The pause after the log could not be read: short, as most reasons pass …
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -109,10 +110,4 @@ impl Reader {
         );
         self.statistics.failed(error);
     }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("with something that is no text")
 }

@@ -6,6 +6,7 @@ use retold_core::{EventId, Json, Position, RecordedEvent, SequenceNumber, Snapsh
 use serde::Serialize;
 
 use super::Reducer;
+use crate::upcasters::Chains;
 use crate::{BoxError, Error};
 
 /// A state, and the last event folded into it.
@@ -65,14 +66,16 @@ impl<S> Folded<S> {
         })
     }
 
-    /// Folds the next event in.
+    /// Folds the next event in, as what today's code would have written.
     pub(crate) fn apply<R: Reducer<State = S>>(
         &mut self,
         reducer: &R,
+        upcasters: &Chains,
         event: &RecordedEvent,
     ) -> Result<(), Error> {
         self.apply_with(
             reducer.name(),
+            upcasters,
             &mut |state, event| reducer.apply(state, event),
             event,
         )
@@ -82,16 +85,21 @@ impl<S> Folded<S> {
     pub(crate) fn apply_with(
         &mut self,
         name: &str,
+        upcasters: &Chains,
         apply: &mut (impl FnMut(&mut S, &RecordedEvent) -> Result<(), BoxError> + ?Sized),
         event: &RecordedEvent,
     ) -> Result<(), Error> {
         debug_assert_eq!(event.sequence_number, self.sequence_number() + 1);
-        apply(&mut self.state, event).map_err(|source| Error::Reducer {
-            reducer: name.to_owned(),
-            stream: event.stream.clone(),
-            sequence_number: event.sequence_number,
-            source: Arc::from(source),
-        })?;
+        for upcasted in upcasters.upcast(event)?.iter() {
+            apply(&mut self.state, upcasted).map_err(|source| Error::Reducer {
+                reducer: name.to_owned(),
+                stream: event.stream.clone(),
+                sequence_number: event.sequence_number,
+                source: Arc::from(source),
+            })?;
+        }
+        // The place is that of the recorded event, whatever it became: what it became has none
+        // of its own, and an event that became nothing was read all the same.
         let timestamp = event.metadata.timestamp;
         self.last = Some(Last {
             sequence_number: event.sequence_number,

@@ -5,11 +5,13 @@ use retold_core::{
 };
 
 use super::{Folded, Reducer};
+use crate::upcasters::Chains;
 use crate::{BoxError, Error};
 
 /// Which prefix of which stream to fold, and how much to read at a time.
 pub(crate) struct Reading<'a> {
     pub(crate) store: &'a dyn EventStore,
+    pub(crate) upcasters: &'a Chains,
     pub(crate) stream: &'a StreamId,
     pub(crate) point: PointInTime,
     pub(crate) batch: usize,
@@ -41,7 +43,7 @@ impl Reading<'_> {
     /// Goes on from `folded` to the end of the prefix.
     ///
     /// # Errors
-    /// [`Error::Reducer`] where `apply` fails; those of [`EventStore::read_stream`].
+    /// [`Error::Reducer`] where `apply` fails, [`Error::Upcast`] where an upcaster does; those of [`EventStore::read_stream`].
     pub(crate) async fn fold<S>(
         &self,
         mut folded: Folded<S>,
@@ -61,7 +63,7 @@ impl Reading<'_> {
                         ended_by: Some(event),
                     });
                 }
-                folded.apply_with(name, &mut apply, &event)?;
+                folded.apply_with(name, self.upcasters, &mut apply, &event)?;
             }
             match page.next {
                 Some(next) => query = query.continued(next),

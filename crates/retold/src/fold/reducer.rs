@@ -3,7 +3,8 @@
 
 use std::any::TypeId;
 
-use retold_core::{Error, RecordedEvent, ReducerId, Text};
+use retold_core::{Error, RecordedEvent};
+use schemars::Schema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -47,10 +48,17 @@ pub trait Reducer: Send + Sync + 'static {
     /// The name that its snapshots are kept under. Names that start with `$` are Retold's own.
     fn name(&self) -> &str;
 
-    /// The version of `apply` and of the state's shape: change it with either, and snapshots of
-    /// the version before are ignored. Nothing else notices that a function's body has changed.
+    /// The version of `apply`, and of the state's shape where [`state_schema`](Self::state_schema)
+    /// does not tell it: change it with either, and snapshots of the version before are ignored.
+    /// Nothing else notices that a function's body has changed.
     fn version(&self) -> &str {
         "1"
+    }
+
+    /// The JSON schema of the state, `Some(schemars::schema_for!(Self::State))`: with it a change
+    /// of the state's shape makes snapshots of the shape before ignored without a new version.
+    fn state_schema(&self) -> Option<Schema> {
+        None
     }
 
     /// The state before the first event.
@@ -62,14 +70,6 @@ pub trait Reducer: Send + Sync + 'static {
     /// Whatever keeps it from understanding the event, such as a payload that it cannot decode;
     /// the replay stops there with [`Error::Reducer`](crate::Error::Reducer).
     fn apply(&self, state: &mut Self::State, event: &RecordedEvent) -> Result<(), BoxError>;
-}
-
-/// What the snapshots of a reducer are kept under.
-pub(crate) fn id_of(reducer: &impl Reducer) -> ReducerId {
-    ReducerId {
-        name: Text::from(reducer.name()),
-        fingerprint: Text::from(reducer.version()),
-    }
 }
 
 /// Checks that a reducer that is not Retold's own does not use a name that is.

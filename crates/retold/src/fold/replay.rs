@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use retold_core::{Json, Position, RecordedEvent, SequenceNumber, StreamId, Text};
 
 use super::reducer::check_name;
-use super::{Folded, Moment, REPLAY_BATCH, Reading, Reducer, id_of, point_in_time_methods, start};
+use super::{Folded, Moment, REPLAY_BATCH, Reading, Reducer, point_in_time_methods, start};
 use crate::{Error, Retold};
 
 /// A state that was derived by replaying a stream.
@@ -87,25 +87,27 @@ impl<R: Reducer> Replay<R> {
         check_name(&self.reducer)?;
         let stream = StreamId::new(self.stream.0, self.stream.1)?;
         let inner = self.retold.inner();
-        let (store, side_store) = (&*inner.store, &*inner.side_store);
+        let reading = Reading {
+            batch: self.batch,
+            ..inner.reading(&stream, point)
+        };
         let begin = if self.begins_at_snapshot {
-            start(store, side_store, &self.reducer, &stream, point).await?
+            start(&reading, &*inner.side_store, &self.reducer).await?
         } else {
             Folded::initial(self.reducer.initial())
         };
         let replayed_from = begin.sequence_number();
-        let reading = Reading {
-            store,
-            stream: &stream,
-            point,
-            batch: self.batch,
-        };
         let outcome = reading.fold_reducer(begin, &self.reducer).await?;
         let outcome = outcome.of_known(&stream)?;
         if self.makes_snapshot {
             let state = outcome.folded.to_json()?;
             inner
-                .save_snapshot(&stream, id_of(&self.reducer), state, Json::null())
+                .save_snapshot(
+                    &stream,
+                    inner.id_of(&self.reducer, &stream),
+                    state,
+                    Json::null(),
+                )
                 .await?;
         }
         Ok(Replayed::new(outcome.folded, replayed_from))
@@ -166,10 +168,8 @@ where
             let point = self.moment.point()?;
             let stream = StreamId::new(self.stream.0, self.stream.1)?;
             let reading = Reading {
-                store: &*self.retold.inner().store,
-                stream: &stream,
-                point,
                 batch: self.batch,
+                ..self.retold.inner().reading(&stream, point)
             };
             let apply = |state: &mut S, event: &RecordedEvent| {
                 (self.apply)(state, event);

@@ -2,27 +2,26 @@
 //! an answer: whatever does not fit the log as it is now is passed over.
 
 use retold_core::{
-    Checkpoint, Clock, Era, EventStore, Json, PointInTime, RecordedEvent, ReducerId,
-    SequenceNumber, SideStore, Snapshot, StreamId, StreamQuery,
+    Checkpoint, Clock, Era, EventStore, Json, RecordedEvent, ReducerId, SequenceNumber, SideStore,
+    Snapshot, StreamId, StreamQuery,
 };
 
-use super::{Folded, Reducer, id_of};
+use super::{Folded, Reading, Reducer, id_of};
 use crate::Error;
 
 /// How many snapshots are tried before a stream is replayed from its beginning. More than one
 /// is wrong only after the log was replaced or lost its tail.
 const CANDIDATES_MAX: usize = 8;
 
-/// The best state to begin a fold from: that of the newest snapshot within the prefix `point`
-/// that counts, else the initial one.
+/// The best state to begin a fold from: that of the newest snapshot within the prefix read that
+/// counts, else the initial one.
 pub(crate) async fn start<R: Reducer>(
-    store: &dyn EventStore,
+    reading: &Reading<'_>,
     side_store: &dyn SideStore,
     reducer: &R,
-    stream: &StreamId,
-    point: PointInTime,
 ) -> Result<Folded<R::State>, Error> {
-    let id = id_of(reducer);
+    let (store, stream, point) = (reading.store, reading.stream, reading.point);
+    let id = id_of(reducer, stream.aggregate_type(), reading.upcasters);
     let candidates = side_store
         .snapshots_at(stream, &id, point, CANDIDATES_MAX)
         .await;

@@ -9,7 +9,7 @@ use retold_core::{Json, PointInTime, RecordedEvent, SequenceNumber, Snapshot, St
 use tokio::sync::{Notify, Semaphore};
 
 use crate::Error;
-use crate::fold::{Folded, REPLAY_BATCH, Reading, Reducer, id_of, start};
+use crate::fold::{Folded, Reducer, start};
 use crate::retold::Inner;
 use crate::state::{EventCountReducer, MachineReducer, MachineState};
 
@@ -147,7 +147,7 @@ impl Inner {
     pub(crate) fn appended_plainly(self: &Arc<Self>, events: &[RecordedEvent]) {
         let mut ranges: HashMap<&StreamId, (SequenceNumber, SequenceNumber)> = HashMap::new();
         for event in events {
-            self.hot.advance(event);
+            self.hot.advance(&self.upcasters, event);
             let at = event.sequence_number;
             ranges.entry(&event.stream).or_insert((at, at)).1 = at;
         }
@@ -199,8 +199,8 @@ impl Inner {
         state: &Folded<MachineState>,
     ) -> Result<Option<Snapshot>, Error> {
         let state = state.to_json()?;
-        self.save_snapshot(stream, id_of(&MachineReducer), state, Json::null())
-            .await
+        let id = self.id_of(&MachineReducer, stream);
+        self.save_snapshot(stream, id, state, Json::null()).await
     }
 
     /// Derives the state of a stream at a moment and keeps it as a snapshot.
@@ -229,18 +229,12 @@ impl Inner {
         point: PointInTime,
         metadata: Json,
     ) -> Result<Option<Snapshot>, Error> {
-        let (store, side_store) = (&*self.store, &*self.side_store);
-        let begin = start(store, side_store, reducer, stream, point).await?;
-        let reading = Reading {
-            store,
-            stream,
-            point,
-            batch: REPLAY_BATCH,
-        };
+        let reading = self.reading(stream, point);
+        let begin = start(&reading, &*self.side_store, reducer).await?;
         let outcome = reading.fold_reducer(begin, reducer).await?;
         let state = outcome.folded.to_json()?;
-        self.save_snapshot(stream, id_of(reducer), state, metadata)
-            .await
+        let id = self.id_of(reducer, stream);
+        self.save_snapshot(stream, id, state, metadata).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! The snapshots of one stream: making, reading and pruning them. `making` makes them by itself
 //! as streams grow.
 
+mod check;
 mod making;
 
 use std::future::IntoFuture;
@@ -14,12 +15,15 @@ use retold_core::{
 use serde::Serialize;
 
 use crate::error::unknown_stream;
-use crate::fold::{counts, id_of};
+use crate::fold::counts;
 use crate::machine::SNAPSHOT_EVERY_DEFAULT;
 use crate::retold::Inner;
 use crate::state::{EventCountReducer, MachineReducer};
 use crate::{Error, Retold};
 
+pub use check::{
+    CheckSnapshots, DIFFERENCES_KEPT_MAX, SnapshotDifference, SnapshotFault, SnapshotsReport,
+};
 pub(crate) use making::Making;
 
 /// The snapshots of one stream's state: [`Retold::snapshots`].
@@ -111,8 +115,8 @@ impl Inner {
     /// The reducer whose snapshots are those of a stream's state.
     fn state_reducer(&self, stream: &StreamId) -> ReducerId {
         match self.machines.get(stream.aggregate_type()) {
-            Some(_) => id_of(&MachineReducer),
-            None => id_of(&EventCountReducer),
+            Some(_) => self.id_of(&MachineReducer, stream),
+            None => self.id_of(&EventCountReducer, stream),
         }
     }
 }

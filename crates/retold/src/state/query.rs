@@ -7,8 +7,7 @@ use futures::future::BoxFuture;
 use retold_core::{PointInTime, RecordedEvent, StreamId, Text};
 
 use super::{EventCountReducer, HistoryEntry, MachineReducer, MachineState, State};
-use crate::fold::{Folded, Moment, Reading, Reducer, point_in_time_methods, start};
-use crate::fold::{Outcome, REPLAY_BATCH};
+use crate::fold::{Folded, Moment, Outcome, Reading, Reducer, point_in_time_methods, start};
 use crate::machine::Machine;
 use crate::{Error, Retold};
 
@@ -73,12 +72,7 @@ impl StateQuery {
             PointInTime::PersistedAt(instant) => Some(store.head().await?.persisted_at > instant),
             _ => None,
         };
-        let reading = Reading {
-            store,
-            stream: &stream,
-            point,
-            batch: REPLAY_BATCH,
-        };
+        let reading = inner.reading(&stream, point);
         let machine = inner.machines.get(stream.aggregate_type());
         let mut history = self.has_history.then(Vec::new);
         let outcome = match &machine {
@@ -119,14 +113,7 @@ impl StateQuery {
             Some(_) => Folded::initial(reducer.initial()),
             None => {
                 let side_store = &*self.retold.inner().side_store;
-                start(
-                    reading.store,
-                    side_store,
-                    reducer,
-                    reading.stream,
-                    reading.point,
-                )
-                .await?
+                start(reading, side_store, reducer).await?
             }
         };
         let apply = |state: &mut MachineState, event: &RecordedEvent| {

@@ -1,5 +1,6 @@
 //! Given/when/then for machines and reducers: pure functions, without a store or a runtime.
-//! Each `then` panics with what was expected and what was found.
+//! Each `then` panics with what was expected and what was found. And [`events_lock`], which fails
+//! when the shape of an event changes by accident.
 //!
 //! ```
 //! use retold::testing::{event, machine, reducer};
@@ -23,8 +24,10 @@
 //! ```
 
 mod diff;
+mod events_lock;
 mod machine;
 mod reducer;
 
+pub use events_lock::{EventsLock, events_lock};
 pub use machine::{AskedMachine, MachineScenario, machine};
 pub use reducer::{ReducerScenario, event, reducer, transition};

@@ -12,7 +12,7 @@ use super::record::{MACHINE_KEY, is_transition, to_state};
 use super::request::{Transition, Transitioned};
 use crate::Error;
 use crate::error::IllegalTransition;
-use crate::fold::{Folded, REPLAY_BATCH, Reading, start};
+use crate::fold::{Folded, start};
 use crate::machine::{Machine, Refusal};
 use crate::retold::Inner;
 use crate::state::{MachineReducer, MachineState};
@@ -127,21 +127,8 @@ impl Attempt<'_> {
     }
 
     async fn replay(&self) -> Result<Folded<MachineState>, Error> {
-        let (store, side_store) = (&*self.inner.store, &*self.inner.side_store);
-        let reading = Reading {
-            store,
-            stream: self.stream,
-            point: PointInTime::Head,
-            batch: REPLAY_BATCH,
-        };
-        let begin = start(
-            store,
-            side_store,
-            &MachineReducer,
-            self.stream,
-            reading.point,
-        )
-        .await?;
+        let reading = self.inner.reading(self.stream, PointInTime::Head);
+        let begin = start(&reading, &*self.inner.side_store, &MachineReducer).await?;
         Ok(reading.fold_reducer(begin, &MachineReducer).await?.folded)
     }
 
@@ -211,7 +198,7 @@ impl Attempt<'_> {
         let event = appended.events.pop();
         let event = event.expect("a store answers with the events of the call");
         if appended.is_new {
-            current.apply(&MachineReducer, &event)?;
+            current.apply(&MachineReducer, &self.inner.upcasters, &event)?;
             self.inner.took_transition(self.stream, current);
         }
         let transitioned = transitioned(appended.is_new, event);

@@ -1,13 +1,24 @@
 //! Reads a whole log and says what is wrong with it. Changes nothing, takes no lock.
 
+mod index;
+
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use retold_core::{Damage, Error, LogId, Position, SequenceNumber, StreamId};
+use retold_core::{Checkpoint, Damage, Error, LogId, Position, SequenceNumber, StreamId};
 
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Counted, Disk, RealDisk};
+use crate::evidence;
+use crate::heads::Heads;
+use crate::index::Losses;
 use crate::log::scan::Piece;
 use crate::opening::{self, Survey};
 use crate::state::DamagedPlace;
+
+use self::index::Compared;
+pub use self::index::IndexVerified;
 
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +38,13 @@ pub struct Verified {
     pub accepted: Vec<DamagedPlace>,
     /// The end of the log is missing.
     pub lost_tail: Option<Damage>,
+    /// Something that was derived from the log is ahead of it, or of another history: its end
+    /// is missing, or an older copy was put in its place. Known only where evidence was given.
+    pub ahead: Option<Damage>,
     /// Streams of which an event is missing, with the first missing sequence number.
     pub incomplete_streams: Vec<(StreamId, SequenceNumber)>,
+    /// What comparing the index with the log found; none where it was not compared.
+    pub index: Option<IndexVerified>,
     /// Bytes at the end of the log that a crash left unfinished; opening moves them aside.
     pub unfinished_bytes: u64,
 }
@@ -39,6 +55,7 @@ impl Verified {
         self.damage.is_empty()
             && self.accepted.is_empty()
             && self.lost_tail.is_none()
+            && self.ahead.is_none()
             && self.incomplete_streams.is_empty()
     }
 }
@@ -57,10 +74,41 @@ pub fn verify(folder: impl AsRef<Path>) -> Result<Verified, Error> {
 /// # Errors
 /// See [`verify`].
 pub fn verify_on(disk: &dyn Disk, folder: impl AsRef<Path>) -> Result<Verified, Error> {
-    describe(opening::survey_beside_writer(disk, folder.as_ref())?)
+    let (survey, heads) = opening::beside_writer(|| {
+        let mut heads = Heads::watching(BTreeSet::new());
+        let survey = opening::survey(disk, folder.as_ref(), &mut heads)?;
+        Ok(survey.map(|survey| (survey, heads)))
+    })?;
+    describe(survey, heads, &[])
 }
 
-fn describe(survey: Survey) -> Result<Verified, Error> {
+/// The same for a log with all that lies beside it: the index is compared with it, and
+/// `evidence` tells the newest places of what is kept elsewhere, as in
+/// [`Options::evidence`](crate::Options::evidence). The bytes of the log that were read are
+/// counted in `bytes_read` as the work goes on.
+///
+/// # Errors
+/// See [`verify`].
+pub fn verify_whole(
+    folder: impl AsRef<Path>,
+    evidence: &[Checkpoint],
+    bytes_read: Arc<AtomicU64>,
+) -> Result<Verified, Error> {
+    let folder = folder.as_ref();
+    let disk = Counted::new(RealDisk, bytes_read);
+    let (survey, compared) = opening::beside_writer(|| {
+        let places = evidence.iter().map(|checkpoint| checkpoint.position);
+        let mut compared = Compared::open(folder, Heads::watching(places.collect()));
+        let survey = opening::survey(&disk, folder, &mut compared)?;
+        Ok(survey.map(|survey| (survey, compared)))
+    })?;
+    let (heads, index) = compared.finish();
+    let mut verified = describe(survey, heads, evidence)?;
+    verified.index = Some(index);
+    Ok(verified)
+}
+
+fn describe(survey: Survey, mut heads: Heads, evidence: &[Checkpoint]) -> Result<Verified, Error> {
     let Survey {
         segments,
         mut state,
@@ -77,7 +125,7 @@ fn describe(survey: Survey) -> Result<Verified, Error> {
     for piece in last.into_held() {
         is_whole &= matches!(piece, Piece::Frame(_));
         match is_whole {
-            true => state.accept(newest, piece),
+            true => state.accept(newest, piece, &mut heads),
             false => unfinished_bytes += piece.end() - piece.offset(),
         }
     }
@@ -86,16 +134,21 @@ fn describe(survey: Survey) -> Result<Verified, Error> {
         .iter()
         .cloned()
         .partition(|damage| state.is_accepted(damage));
-    let holes = state.index.holes();
+    let incomplete = Losses::new(&state.facts).holes;
+    let head = state.head.position;
+    let id_at = |position| heads.seen(position);
+    let ahead = evidence::check_evidence(&state.facts, head, evidence, id_at);
     Ok(Verified {
-        log_id: state.eras.last().map_or(LogId::nil(), |era| era.log_id),
-        head: state.index.head().position,
+        log_id: state.facts.newest_log_id().unwrap_or(LogId::nil()),
+        head,
         segments: segments.len(),
         frames: state.frames,
         damage,
         accepted,
         lost_tail,
-        incomplete_streams: holes.map(|(stream, hole)| (stream.clone(), hole)).collect(),
+        ahead,
+        index: None,
+        incomplete_streams: incomplete.into_iter().collect(),
         unfinished_bytes,
     })
 }

@@ -1,11 +1,11 @@
-//! Chance for a demo: SplitMix64 (Steele, Lea and Flood, 2014), seeded by whoever begins. Not for
-//! anything that must not be guessed.
+//! Chance for demos and for torture: SplitMix64 (Steele, Lea and Flood, 2014), seeded by whoever
+//! begins. Not for anything that must not be guessed.
 
 /// A source of numbers.
-pub(super) struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
-    pub(super) fn new(seed: u64) -> Chance {
+    pub(crate) fn new(seed: u64) -> Chance {
         Chance(seed)
     }
 
@@ -17,13 +17,18 @@ impl Chance {
         mixed ^ (mixed >> 31)
     }
 
+    /// A number from `from` to before `to`, which must be higher.
+    pub(crate) fn between(&mut self, from: u64, to: u64) -> u64 {
+        from + self.next() % (to - from).max(1)
+    }
+
     /// True so often out of a hundred times.
-    pub(super) fn percent(&mut self, percent: u64) -> bool {
+    pub(crate) fn percent(&mut self, percent: u64) -> bool {
         self.next() % 100 < percent
     }
 
     /// One of several; none of none.
-    pub(super) fn pick<'a, T>(&mut self, among: &'a [T]) -> Option<&'a T> {
+    pub(crate) fn pick<'a, T>(&mut self, among: &'a [T]) -> Option<&'a T> {
         let count = u64::try_from(among.len()).ok().filter(|count| *count > 0)?;
         let at = usize::try_from(self.next() % count).ok()?;
         among.get(at)

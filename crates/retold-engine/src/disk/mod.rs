@@ -34,6 +34,10 @@ pub trait Disk: Send + Sync + 'static {
     /// Gives a file another name in the same folder, in place of a file that has it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Takes a file's name away. Open handles go on reading what it held. Not durable before
+    /// [`Disk::sync_folder`]; [`io::ErrorKind::NotFound`] where there is no such file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
     /// Puts the names of a folder on stable storage.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
 

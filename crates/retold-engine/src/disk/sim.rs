@@ -43,6 +43,7 @@ struct Failing {
 enum NameChange {
     Made(PathBuf, usize),
     Renamed(PathBuf, PathBuf, usize),
+    Removed(PathBuf),
 }
 
 #[derive(Default)]
@@ -195,12 +196,17 @@ impl NameChange {
                 names.remove(&from);
                 names.insert(to, id);
             }
+            NameChange::Removed(path) => {
+                names.remove(&path);
+            }
         }
     }
 
     fn folder(&self) -> Option<&Path> {
         match self {
-            NameChange::Made(path, _) | NameChange::Renamed(_, path, _) => path.parent(),
+            NameChange::Made(path, _)
+            | NameChange::Renamed(_, path, _)
+            | NameChange::Removed(path) => path.parent(),
         }
     }
 }
@@ -282,6 +288,16 @@ impl Disk for SimDisk {
         let id = id.ok_or(io::Error::from(io::ErrorKind::NotFound))?;
         let change = NameChange::Renamed(from.to_owned(), to.to_owned(), id);
         change.clone().apply(&mut world.names);
+        world.pending_names.push(change);
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        world.count_call()?;
+        let removed = world.names.remove(path);
+        removed.ok_or(io::Error::from(io::ErrorKind::NotFound))?;
+        let change = NameChange::Removed(path.to_owned());
         world.pending_names.push(change);
         Ok(())
     }

@@ -5,9 +5,13 @@
 
 pub mod disk;
 mod evidence;
+mod facts;
 mod follower;
+mod heads;
 mod index;
+mod indexing;
 mod log;
+mod mend;
 mod opening;
 mod options;
 mod read;
@@ -21,7 +25,7 @@ mod visible;
 mod write;
 
 pub use opening::holder;
-pub use options::Options;
+pub use options::{IndexOptions, Options};
 pub use recover::{Recovered, Remedy, recover, recover_on};
 pub use state::DamagedPlace;
 pub use store::EngineStore;

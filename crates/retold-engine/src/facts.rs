@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::log::control::{AcceptedDamage, Control, Fork, KnownPlace, LostEvent, Place};
 use crate::opening::MISSING_EVENTS_MAX;
+use crate::probe::{self, Probe};
 use crate::state::DamagedPlace;
 
 /// A restore, from its first event on.
@@ -70,7 +71,14 @@ impl Facts {
         match control {
             Control::Silent => {}
             Control::Fork(fork) => self.accept_fork(fork),
-            Control::Damage(accepted) => self.accept_damage(accepted, head),
+            Control::Damage(accepted) => {
+                self.accept_damage(accepted, head);
+                // What is lost cannot be compared with what a restore tells again: one that is
+                // not finished, or whose end is lost, is over.
+                if let Some(restore) = &mut self.restore {
+                    restore.is_done = true;
+                }
+            }
             // An append that was quicker makes it void.
             Control::RestoreBegun(_) if head > 0 => {}
             Control::RestoreBegun(begun) => {
@@ -91,6 +99,7 @@ impl Facts {
         if self.eras.iter().any(|era| era.log_id == fork.log_id) {
             return;
         }
+        probe::hit(Probe::Forked);
         self.eras.push(Era {
             log_id: fork.log_id,
             from: fork.position + 1,
@@ -99,13 +108,19 @@ impl Facts {
     }
 
     fn accept_damage(&mut self, accepted: &AcceptedDamage, head: Position) {
+        probe::hit(Probe::DamageAccepted);
         let places = accepted.places.iter();
         self.accepted_places
             .extend(places.map(|place| (place.segment, place.offset)));
         for run in &accepted.lost {
             // A run is believed only as far as the log goes.
             for position in run.first..=run.last.min(head) {
-                self.lost.insert(position, run.at(position));
+                let lost = run.at(position);
+                let kept = self.lost.entry(position).or_insert_with(|| lost.clone());
+                // What is accepted again may say less than the first time.
+                if kept.event_id.is_none() {
+                    *kept = lost;
+                }
             }
         }
     }

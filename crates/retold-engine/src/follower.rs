@@ -18,6 +18,8 @@ use crate::log::segment::{
 };
 use crate::opening::{self, Survey};
 use crate::options::IndexOptions;
+use crate::planted::{self, Bug};
+use crate::probe::{self, Probe};
 use crate::visible::Visible;
 
 /// Time between two looks at the log.
@@ -92,7 +94,7 @@ impl Follower {
     }
 
     /// Takes in what has become certain since the last look.
-    fn look(&self) -> Result<(), Error> {
+    pub(crate) fn look(&self) -> Result<(), Error> {
         let mut kept = self.survey.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(survey) = kept.as_mut() else {
             *kept = self.read_all()?;
@@ -111,6 +113,9 @@ impl Follower {
         }
         let mut pieces = Vec::new();
         let scanned = survey.last.run(&mut |piece| pieces.push(piece));
+        if planted::is(Bug::UnvouchedFollowed) {
+            survey.last.believe_held(&mut |piece| pieces.push(piece));
+        }
         let is_plain = pieces.iter().all(Piece::is_frame_of_events);
         let goes_on = match next {
             _ if scanned.is_err() || !is_plain => false,
@@ -174,6 +179,7 @@ impl Follower {
             ..link
         };
         let scanner = Scanner::new(file, header.log_id, FIRST_FRAME, link);
+        probe::hit(Probe::FollowerEnteredSegment);
         let before = std::mem::replace(&mut survey.last, scanner);
         pieces.extend(before.into_held());
         self.visible.extend(vec![Arc::clone(&segment)]);
@@ -190,6 +196,7 @@ impl Follower {
     }
 
     fn read_all(&self) -> Result<Option<Survey>, Error> {
+        probe::hit(Probe::FollowerReadAnew);
         let (survey, index) = read(&self.disk, &self.folder, &self.settings)?;
         let segments = survey.segments.clone();
         self.visible.replace(index, &survey.state, segments);

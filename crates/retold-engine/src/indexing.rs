@@ -12,6 +12,8 @@ use crate::log::scan::Scanner;
 use crate::log::segment::FIRST_FRAME;
 use crate::opening::{self, Opened, Survey};
 use crate::options::IndexOptions;
+use crate::planted::{self, Bug};
+use crate::probe::{self, Probe};
 use crate::state::{Facts, Intake, LogState};
 
 /// Fills an index with what is read of the log.
@@ -62,6 +64,7 @@ pub(crate) fn open(
             let survey = opening::conclude(listed, state, last, known)?;
             return Ok(Some((survey, indexing)));
         }
+        probe::hit(Probe::IndexMadeAnew);
         tracing::warn!("the index does not fit the log, which is read as a whole");
         known = load(&**disk, folder, log_id);
     }
@@ -106,15 +109,23 @@ fn behind_runs(
         if has_jumped {
             // Each digest stands for the history before it: the last one vouches for all runs.
             let facts = index.runs().last().and_then(|run| run.facts().ok());
-            let Some(facts) = facts.filter(|_| opening::stands(files, &at)) else {
+            let stands = planted::is(Bug::StaleRunAccepted) || opening::stands(files, &at);
+            let Some(facts) = facts.filter(|_| stands) else {
                 return Ok(None);
             };
+            probe::hit(Probe::RunsUsed);
             state = LogState::after(Arc::new(facts));
             state.head = index.head();
         }
         let Some(next) = known.next_behind(&at, &secret) else {
             break;
         };
+        probe::hit(Probe::RunGapRead);
+        if planted::is(Bug::RunGapIgnored) {
+            indexing.pass_over(next.next_position - 1);
+            at = next;
+            continue;
+        }
         let fits = opening::read_between(files, &at, &next, &mut |segment, piece| {
             state.accept(segment, piece, indexing);
         })?;

@@ -10,15 +10,20 @@ mod follower;
 mod heads;
 mod index;
 mod indexing;
+mod listed;
 mod log;
 mod mend;
 mod opening;
 mod options;
+mod planted;
+mod probe;
 mod read;
 mod rebuild;
 mod recover;
 #[cfg(test)]
 mod simulated;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 mod state;
 mod store;
 mod verify;

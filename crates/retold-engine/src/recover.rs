@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use retold_core::{Checkpoint, Clock, Error, LogId, Lost, Position, SystemClock};
+use retold_core::{Checkpoint, Error, LogId, Lost, Position};
 
 use crate::disk::{Disk, RealDisk};
 use crate::evidence;
@@ -17,6 +17,7 @@ use crate::log::segment::Head;
 use crate::log::tail::{Draft, Growth, Tail, WriteFailure};
 use crate::opening::{self, Finished, Listed};
 use crate::options::Options;
+use crate::planted::{self, Bug};
 use crate::state::{DamagedPlace, LogState};
 
 /// What an operator accepts.
@@ -69,9 +70,17 @@ pub fn recover_on(
     folder: impl AsRef<Path>,
     remedy: Remedy,
 ) -> Result<Recovered, Error> {
-    let folder = folder.as_ref();
-    let options = Options::default();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    recover_as(disk, folder.as_ref(), remedy, &Options::default())
+}
+
+/// The same by another clock, and under the given id where the log is to have a new one.
+pub(crate) fn recover_as(
+    disk: Arc<dyn Disk>,
+    folder: &Path,
+    remedy: Remedy,
+    options: &Options,
+) -> Result<Recovered, Error> {
+    let clock = &options.clock;
     let _lock = opening::lock(&*disk, folder, &options.holder)?;
     let no_log = || Error::NotFound {
         what: "a log in the folder".into(),
@@ -103,7 +112,9 @@ pub fn recover_on(
         return Err(Error::io("make the end of the log durable", error));
     }
     let growth = Growth {
-        segment_bytes_max: options.segment_bytes_max,
+        // A new segment might take the name of one that is missing, and HEAD would name it
+        // before the decision is durable: the only sign of a loss would be gone.
+        segment_bytes_max: u64::MAX,
         reserve_bytes: options.reserve_bytes,
     };
     let head = state.head.position;
@@ -135,7 +146,7 @@ pub fn recover_on(
             }
             let ignored = evidence.into_iter().chain(ahead);
             let fork = Fork {
-                log_id: uuid::Uuid::new_v4(),
+                log_id: options.log_id.unwrap_or_else(uuid::Uuid::new_v4),
                 position: head,
                 reason,
                 ignored: ignored.map(Into::into).collect(),
@@ -176,6 +187,13 @@ pub fn recover_on(
         }
     }
     drafts.push(Draft::mark(end.next_position));
+    let newest = || Head {
+        first_position: segment.first_position,
+        log_id: segment.log_id,
+    };
+    if planted::is(Bug::HeadReplacedFirst) && kind == Kind::Fork {
+        newest().write(&*disk, folder).map_err(write_error)?;
+    }
     for draft in drafts {
         tail.write(draft).map_err(|failure| match failure {
             WriteFailure::Full => Error::Full {
@@ -187,11 +205,7 @@ pub fn recover_on(
     if kind == Kind::Fork {
         // Only now: HEAD may be the only sign of the loss, and must outlive a crash before
         // the decision is durable.
-        let head = Head {
-            first_position: segment.first_position,
-            log_id: segment.log_id,
-        };
-        head.write(&*disk, folder).map_err(write_error)?;
+        newest().write(&*disk, folder).map_err(write_error)?;
     }
     Ok(Recovered {
         log_id: state.facts.newest_log_id().unwrap_or(segment.log_id),

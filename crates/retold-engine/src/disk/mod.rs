@@ -2,6 +2,7 @@
 
 mod counted;
 mod real;
+#[cfg(any(test, feature = "simulator"))]
 pub mod sim;
 
 use std::io;

@@ -59,7 +59,8 @@ impl Anchor {
         Link {
             next_position: self.next_position,
             epoch: self.epoch,
-            previous: Some(self.previous),
+            // Zeros stand for what is not known: the frame before is damaged.
+            previous: (self.previous != Digest::default()).then_some(self.previous),
         }
     }
 

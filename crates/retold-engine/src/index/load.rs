@@ -12,6 +12,7 @@ use super::keys::SECRET_BYTES;
 use super::run::{HEADER_BYTES, Header};
 use super::set::index_folder;
 use crate::disk::{Access, Disk, File};
+use crate::probe::{self, Probe};
 
 /// A run that may be of use.
 pub(crate) struct Candidate {
@@ -98,6 +99,10 @@ fn open(
     let mut bytes = vec![0; HEADER_BYTES];
     let filled = file.read_at(&mut bytes, 0).unwrap_or(0);
     let header = Header::decode(&bytes[..filled]).filter(|header| header.log_id == log_id);
+    probe::hit(match &header {
+        Some(_) => Probe::RunFound,
+        None => Probe::RunRejected,
+    });
     Ok(match header {
         Some(header) if file.len().unwrap_or(0) == header.file_bytes() => Some(Candidate {
             name: name.to_owned(),

@@ -9,6 +9,7 @@ use super::part::{Fault, Part};
 use super::run::{BuildError, Building, Merged, Run};
 use super::set::Index;
 use super::statistics::add;
+use crate::probe::{self, Probe};
 use crate::visible::Visible;
 
 /// Runs of about one size that become one: each event is written again once for each power of
@@ -150,6 +151,7 @@ impl Merger {
             .replace(&inputs, vec![Part::Run(Arc::clone(&run))])
         {
             add(&self.index.cache().counters.merges);
+            probe::hit(Probe::RunsMerged);
             let names = job.inputs.iter().map(|run| run.name.clone());
             self.garbage.extend(names);
         } else {

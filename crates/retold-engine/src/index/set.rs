@@ -18,6 +18,7 @@ use super::view::{Losses, View};
 use super::{Anchor, IndexEntry};
 use crate::disk::{Access, Disk, File};
 use crate::options::IndexOptions;
+use crate::probe::{self, Probe};
 use crate::state::Facts;
 
 /// The folder of the runs.
@@ -335,6 +336,7 @@ impl Index {
             self.remove(&unnamed);
         } else {
             add(&self.cache.counters.flushes);
+            probe::hit(Probe::RunMade);
         }
         run
     }
@@ -392,6 +394,7 @@ impl Index {
     /// Counts a run that was mended.
     pub(crate) fn note_mended(&self) {
         add(&self.cache.counters.mended);
+        probe::hit(Probe::RunMended);
     }
 
     pub(crate) fn sync_names(&self) -> Result<(), BuildError> {

@@ -28,6 +28,8 @@ use crate::indexing;
 use crate::log::tail::{Draft, Growth, Tail, WriteFailure};
 use crate::opening::{self, Finished};
 use crate::options::Options;
+use crate::planted::{self, Bug};
+use crate::probe::{self, Probe};
 use crate::state::Restore;
 use crate::visible::Visible;
 use crate::write::group::Answer;
@@ -134,11 +136,16 @@ impl EngineStore {
         let head = visible.head().position;
         let ahead = evidence::check_evidence(&state.facts, head, &runs, event_id_at);
         let refusal = unfinished
-            .map(|error| {
-                Error::io(
+            .map(|error| match error.kind() {
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                    Error::Full {
+                        event_ids: Vec::new(),
+                    }
+                }
+                _ => Error::io(
                     "make the end of the log durable; it is open for reading only",
                     error,
-                )
+                ),
             })
             .or(lost_tail.or(ahead).map(evidence::lost_tail_error))
             .or(damaged);
@@ -157,7 +164,8 @@ impl EngineStore {
             // No epoch is used twice: the mark that begins this one is durable before anything
             // else is written. A full disk is no obstacle to reading.
             match tail.write(Draft::mark(end.next_position)) {
-                Ok(_) | Err(WriteFailure::Full) => {}
+                Ok(_) => {}
+                Err(WriteFailure::Full) => probe::hit(Probe::OpenedWithoutRoom),
                 Err(WriteFailure::Failed(error)) => {
                     return Err(Error::io("open the log for writing", error));
                 }
@@ -166,7 +174,11 @@ impl EngineStore {
             let head = visible.head();
             let clock = Arc::clone(&options.clock);
             let made = Arc::new(Writer::new(log_id, head.position, head.persisted_at, clock));
-            made.queue().is_restoring = restore.is_some_and(|restore| !restore.is_done);
+            let is_restoring = restore.is_some_and(|restore| !restore.is_done);
+            if is_restoring {
+                probe::hit(Probe::RestoreTakenUp);
+            }
+            made.queue().is_restoring = is_restoring && !planted::is(Bug::RestoreForgotten);
             let (made_for, shown) = (Arc::clone(&made), Arc::clone(&visible));
             // What is of no use goes only now: it might have been evidence.
             let merger = Merger::new(Arc::clone(&visible), unused);
@@ -185,6 +197,17 @@ impl EngineStore {
         folder: PathBuf,
         options: Options,
     ) -> Result<EngineStore, Error> {
+        let (store, follower) = EngineStore::open_read_only_unstarted(disk, folder, options)?;
+        store.start("retold-follower", move || follower.run())?;
+        Ok(store)
+    }
+
+    /// The same without the thread that follows: a test takes its looks by itself.
+    pub(crate) fn open_read_only_unstarted(
+        disk: Arc<dyn Disk>,
+        folder: PathBuf,
+        options: Options,
+    ) -> Result<(EngineStore, Arc<Follower>), Error> {
         let clock = Arc::clone(&options.clock);
         let follower = Follower::open(disk, folder, options.index, clock)?;
         let follower = Arc::new(follower);
@@ -199,8 +222,7 @@ impl EngineStore {
             None,
             None,
         );
-        store.start("retold-follower", move || follower.run())?;
-        Ok(store)
+        Ok((store, follower))
     }
 
     /// Starts a thread of the store; `close` and dropping the store wait for its end.
@@ -249,7 +271,7 @@ impl EngineStore {
         self.shared.refusal.as_ref()
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulator"))]
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
     }
@@ -390,7 +412,10 @@ impl EventStore for EngineStore {
             let answer = writer.append(append, &looked_up, room);
             match settled(answer, event_ids.clone()).await? {
                 Answer::Appended(appended) => return Ok(appended),
-                Answer::LookAgain(again) => append = again,
+                Answer::LookAgain(again) => {
+                    probe::hit(Probe::LookedAgain);
+                    append = again;
+                }
                 Answer::Refused(_) | Answer::Decided => unreachable!("an append has other answers"),
             }
         }

@@ -3,6 +3,7 @@
 //! written page by page from keys in their order.
 
 use crate::index::keys::{SHORT_BITS, ShortHash};
+use crate::planted::{self, Bug};
 
 /// Bits for each key: with six probes about one look-up in a hundred is misled.
 const BITS_PER_KEY: u64 = 10;
@@ -22,6 +23,9 @@ pub(super) fn page_of(hash: ShortHash, pages: u32) -> u32 {
 
 /// Notes a key.
 pub(super) fn insert(payload: &mut [u8], hash: ShortHash) {
+    if planted::is(Bug::FilterForgets) && hash.is_multiple_of(4) {
+        return;
+    }
     for bit in probes(hash, payload.len()) {
         payload[bit / 8] |= 1 << (bit % 8);
     }

@@ -7,6 +7,7 @@ use super::header::Header;
 use crate::disk::File;
 use crate::index::part::Block;
 use crate::log::coding::array;
+use crate::planted::{self, Bug};
 
 /// The smallest page: it has room for the header and for the longest name of a stream.
 pub(crate) const PAGE_BYTES_MIN: u16 = 1024;
@@ -57,7 +58,8 @@ pub(crate) fn read(
     let binding = header.binding();
     let fits = |(page, number): (&[u8], u32)| {
         let (payload, checksum) = page.split_at(page_bytes - CHECKSUM_BYTES);
-        of(payload, binding, number) == u32::from_le_bytes(array(checksum))
+        planted::is(Bug::PageChecksumIgnored)
+            || of(payload, binding, number) == u32::from_le_bytes(array(checksum))
     };
     if !bytes.chunks_exact(page_bytes).zip(first..).all(fits) {
         return Err("a page does not fit its checksum");

@@ -2,6 +2,8 @@
 
 use retold_core::{Checkpoint, Damage, Error, EventId, LogId, Position};
 
+use crate::planted::{self, Bug};
+use crate::probe::{self, Probe};
 use crate::state::LogState;
 
 /// What to do about a lost tail, for error messages.
@@ -19,7 +21,7 @@ pub(crate) fn check_evidence(
         let is_ignored = state.ignored.iter().any(|known| {
             known.log_id == checkpoint.log_id && known.position >= checkpoint.position
         });
-        if is_ignored || checkpoint.position == 0 {
+        if is_ignored || checkpoint.position == 0 || planted::is(Bug::EvidenceIgnored) {
             continue;
         }
         let reason = match era_end(state, head, checkpoint.log_id) {
@@ -27,15 +29,21 @@ pub(crate) fn check_evidence(
                 "state was derived from another log ({})",
                 checkpoint.log_id
             )),
-            Some(end) if checkpoint.position > end => Some(format!(
-                "state was derived from position {}, but the log ends at {end}: its newest part is missing, \
-                 or an older copy was put in its place",
-                checkpoint.position
-            )),
+            Some(end) if checkpoint.position > end => {
+                probe::hit(Probe::EvidenceAhead);
+                Some(format!(
+                    "state was derived from position {}, but the log ends at {end}: its newest part is \
+                     missing, or an older copy was put in its place",
+                    checkpoint.position
+                ))
+            }
             Some(_) => {
                 let found = event_id_at(checkpoint.position);
                 let differs = found.is_some_and(|found| found != checkpoint.event_id);
-                differs.then(|| "state was derived from another history of this log".to_owned())
+                differs.then(|| {
+                    probe::hit(Probe::EvidenceOfOtherHistory);
+                    "state was derived from another history of this log".to_owned()
+                })
             }
         };
         if let Some(reason) = reason {

@@ -15,6 +15,8 @@ use crate::log::segment::{
     FIRST_FRAME, HEADER_BYTES, Segment, SegmentHeader, file_name, log_folder, position_of,
 };
 use crate::opening::{self, Survey};
+use crate::planted::{self, Bug};
+use crate::probe::{self, Probe};
 use crate::visible::Visible;
 
 /// Time between two looks at the log.
@@ -86,7 +88,7 @@ impl Follower {
     }
 
     /// Takes in what has become certain since the last look.
-    fn look(&self) -> Result<(), Error> {
+    pub(crate) fn look(&self) -> Result<(), Error> {
         let mut kept = self.survey.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(survey) = kept.as_mut() else {
             *kept = self.read_all()?;
@@ -100,6 +102,9 @@ impl Follower {
         }
         let mut pieces = Vec::new();
         let scanned = survey.last.run(&mut |piece| pieces.push(piece));
+        if planted::is(Bug::UnvouchedFollowed) {
+            survey.last.believe_held(&mut |piece| pieces.push(piece));
+        }
         let is_plain = pieces.iter().all(Piece::is_frame_of_events);
         let goes_on = match next {
             _ if scanned.is_err() || !is_plain => false,
@@ -150,6 +155,7 @@ impl Follower {
             ..link
         };
         let scanner = Scanner::new(file, header.log_id, ordinal, FIRST_FRAME, link);
+        probe::hit(Probe::FollowerEnteredSegment);
         let before = std::mem::replace(&mut survey.last, scanner);
         pieces.extend(before.into_held());
         self.visible.extend(vec![Arc::clone(&segment)]);
@@ -166,6 +172,7 @@ impl Follower {
     }
 
     fn read_all(&self) -> Result<Option<Survey>, Error> {
+        probe::hit(Probe::FollowerReadAnew);
         let mut survey = opening::survey_beside_writer(&*self.disk, &self.folder)?;
         let segments = survey.segments.clone();
         self.visible.replace_all(&mut survey.state, segments);

@@ -7,13 +7,18 @@ pub mod disk;
 mod evidence;
 mod follower;
 mod index;
+mod listed;
 mod log;
 mod opening;
 mod options;
+mod planted;
+mod probe;
 mod read;
 mod recover;
 #[cfg(test)]
 mod simulated;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 mod state;
 mod store;
 mod verify;

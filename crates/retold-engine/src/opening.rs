@@ -15,6 +15,9 @@ use crate::log::segment::{
     self, FIRST_FRAME, HEADER_BYTES, Head, Segment, SegmentFault, SegmentHeader, log_folder,
 };
 use crate::log::tail::End;
+use crate::log::window::Window;
+use crate::planted::{self, Bug};
+use crate::probe::{self, Probe};
 use crate::state::{DamagedPlace, LogState};
 
 /// Events that missing segments may have held: a stray file must not claim more memory.
@@ -85,15 +88,23 @@ pub(crate) fn survey(disk: &dyn Disk, folder: &Path) -> Result<Option<Survey>, E
     let (segments, state, mut last) = surveyed;
     let is_unused = head.is_none() && last.bytes_from(FIRST_FRAME).map_err(read)? == 0;
     let lost_tail = match head {
-        Some(Some(head)) if head.first_position > *newest => Some(format!(
-            "HEAD names {}, which is missing",
-            segment::file_name(head.first_position)
-        )),
+        Some(Some(_)) if planted::is(Bug::HeadIgnored) => None,
+        Some(Some(head)) if head.first_position > *newest => {
+            probe::hit(Probe::HeadAhead);
+            Some(format!(
+                "HEAD names {}, which is missing",
+                segment::file_name(head.first_position)
+            ))
+        }
         Some(Some(_)) => None,
         // A crash may have come between the first segment and the first HEAD.
         None if positions == [1] && is_unused => None,
-        None => Some("HEAD is missing, and with it the name of the newest segment".to_owned()),
+        None => {
+            probe::hit(Probe::HeadMissing);
+            Some("HEAD is missing, and with it the name of the newest segment".to_owned())
+        }
         Some(None) => {
+            probe::hit(Probe::HeadDamaged);
             Some("HEAD is damaged, and with it the name of the newest segment".to_owned())
         }
     };
@@ -188,7 +199,8 @@ fn survey_segments(
                 let previous = segments
                     .last()
                     .map_or(0, |last: &Arc<Segment>| last.first_position);
-                let link = seal(&mut state, previous, scanner, header.as_ref()).map_err(read)?;
+                let link = seal(&mut state, previous, scanner, header.as_ref());
+                let link = link.map_err(scan_error)?;
                 (segments, state, link)
             }
         };
@@ -198,7 +210,10 @@ fn survey_segments(
         scanner
             .run(&mut |piece| state.accept(*position, piece))
             .map_err(scan_error)?;
-        if let Some(offset) = scanner.unreadable() {
+        if let Some(offset) = scanner.unreadable()
+            && !planted::is(Bug::UnreadableIsEnd)
+        {
+            probe::hit(Probe::SectorUnreadable);
             // Read as zeros, which must not be taken for the end of the log.
             state.note_damage(DamagedPlace {
                 file: format!("log/{name}"),
@@ -229,7 +244,7 @@ fn seal(
     segment: Position,
     mut scanner: Scanner,
     next: Option<&SegmentHeader>,
-) -> io::Result<Link> {
+) -> Result<Link, ScanError> {
     let mut link = scanner.link();
     let follows = next
         .map(|next| next.previous)
@@ -281,14 +296,20 @@ fn enter(
         });
     };
     if position > link.next_position {
+        probe::hit(Probe::SegmentMissing);
         let lost = run(link.next_position, position);
         note(link.next_position, "a segment is missing", lost);
     }
     match header {
-        None => note(position, "the header of a segment is damaged", Vec::new()),
+        None => {
+            probe::hit(Probe::SegmentHeaderDamaged);
+            note(position, "the header of a segment is damaged", Vec::new());
+        }
         Some(header) => {
             let previous: Option<Digest> = link.previous.filter(|_| position == link.next_position);
-            if previous.is_some_and(|previous| previous != header.previous.digest) {
+            let is_chained = !planted::is(Bug::ChainIgnored);
+            if is_chained && previous.is_some_and(|previous| previous != header.previous.digest) {
+                probe::hit(Probe::SegmentOfOtherHistory);
                 note(
                     position,
                     "a segment does not follow the one before it",
@@ -354,10 +375,12 @@ pub(crate) fn finish(
         file,
     });
     segments.push(Arc::clone(&newest));
-    let has_more = last.bytes_from(last.offset()).map_err(read)? > 0;
+    // What cannot be read looks like zeros, and must not be written over.
+    let hides_more = last.unreadable().is_some_and(|at| at >= last.offset());
+    let has_more = last.bytes_from(last.offset()).map_err(read)? > 0 || hides_more;
     let scanned_to = last.offset();
     let mut link = last.base();
-    let epoch = last.link().epoch + 1;
+    let epoch = last.link().epoch + u64::from(!planted::is(Bug::EpochReused));
     let mut offset = last.held_from();
     let unvouched_from = offset;
     let mut frames = Vec::new();
@@ -376,8 +399,15 @@ pub(crate) fn finish(
         }
     }
     debug_assert!(is_cut || offset == scanned_to);
+    if scanned_to > offset {
+        probe::hit(Probe::WholeFrameCut);
+    }
     let mended = write_again(&newest, unvouched_from, offset).and_then(|()| {
-        if is_cut && may_move {
+        // A process that was killed may have left a name that only the cache has.
+        if !planted::is(Bug::FolderSyncOnOpeningForgotten) {
+            disk.sync_folder(&log_folder(folder))?;
+        }
+        if is_cut && may_move && !planted::is(Bug::CutForgotten) {
             cut(disk, folder, &newest, offset, moved_at)?;
         }
         if head_is_stale && may_move && lost_tail.is_none() {
@@ -386,8 +416,14 @@ pub(crate) fn finish(
                 log_id: newest.log_id,
             };
             head.write(disk, folder)?;
+            probe::hit(Probe::StaleHead);
         }
         Ok(())
+    });
+    probe::hit(match &mended {
+        Err(_) => Probe::MendFailed,
+        Ok(()) if offset > unvouched_from => Probe::FramesRewritten,
+        Ok(()) => Probe::OpenedWhole,
     });
     if mended.is_ok() {
         for frame in frames {
@@ -417,6 +453,9 @@ pub(crate) fn finish(
 fn write_again(segment: &Segment, from: u64, end: u64) -> io::Result<()> {
     /// Bytes written at once.
     const STEP_BYTES: u64 = 1024 * 1024;
+    if planted::is(Bug::TailNotRewritten) {
+        return Ok(());
+    }
     // The zeros up to the next frame need not be there.
     let end = end.min(segment.file.len()?);
     let mut at = from;
@@ -439,7 +478,9 @@ fn cut(
     moved_at: i64,
 ) -> io::Result<()> {
     let length = segment.file.len()?;
-    let mut bytes = read_exact(&*segment.file, from, (length - from) as usize)?;
+    // What cannot be read is zero in the copy.
+    let bytes = Window::new(Arc::clone(&segment.file)).bytes(from, (length - from) as usize)?;
+    let mut bytes = bytes.to_vec();
     let kept = bytes
         .iter()
         .rposition(|byte| *byte != 0)
@@ -453,8 +494,11 @@ fn cut(
     let moved_to = free.next().expect("there are more numbers than files");
     let file = disk.open(&log_folder.join(&moved_to), Access::Replace)?;
     file.write_at(&bytes, 0)?;
-    file.sync()?;
-    disk.sync_folder(&log_folder)?;
+    if !planted::is(Bug::CutFileNotSynced) {
+        file.sync()?;
+        disk.sync_folder(&log_folder)?;
+    }
+    probe::hit(Probe::TailCut);
     segment.file.set_len(from)?;
     segment.file.sync()?;
     tracing::warn!(
@@ -468,6 +512,7 @@ fn cut(
 
 /// Makes the first segment of a new log.
 pub(crate) fn create(disk: &dyn Disk, folder: &Path, log_id: LogId) -> Result<(), Error> {
+    probe::hit(Probe::LogMade);
     let header = SegmentHeader {
         log_id,
         first_position: 1,

@@ -6,6 +6,8 @@ use retold_core::{
 };
 
 use crate::index::{Index, Term};
+use crate::planted::{self, Bug};
+use crate::probe::{self, Probe};
 use crate::state::damaged_stream;
 use crate::visible::{Budget, Visible};
 
@@ -158,7 +160,11 @@ impl Visible {
                         .filter(|event| query.filter.admits(event))
                         .map(Entry::Event),
                     Err(error) => match self.lost().get(&position) {
-                        Some(lost) => Some(Entry::Lost(lost.clone())),
+                        Some(_) if planted::is(Bug::LostSkipped) => None,
+                        Some(lost) => {
+                            probe::hit(Probe::LostDelivered);
+                            Some(Entry::Lost(lost.clone()))
+                        }
                         None if position - 1 > query.after => {
                             // What was read so far is answered; the next page meets the damage.
                             page.complete_through = position - 1;

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use retold_core::{Checkpoint, Clock, Error, LogId, Lost, Position, SystemClock};
+use retold_core::{Checkpoint, Clock, Error, LogId, Lost, Position};
 
 use crate::disk::{Disk, RealDisk};
 use crate::evidence;
@@ -14,6 +14,7 @@ use crate::log::segment::Head;
 use crate::log::tail::{Draft, Growth, Tail, WriteFailure};
 use crate::opening::{self, Finished};
 use crate::options::Options;
+use crate::planted::{self, Bug};
 use crate::state::{DamagedPlace, LogState};
 use crate::visible::Visible;
 
@@ -67,9 +68,17 @@ pub fn recover_on(
     folder: impl AsRef<Path>,
     remedy: Remedy,
 ) -> Result<Recovered, Error> {
-    let folder = folder.as_ref();
-    let options = Options::default();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    recover_as(disk, folder.as_ref(), remedy, &Options::default())
+}
+
+/// The same by another clock, and under the given id where the log is to have a new one.
+pub(crate) fn recover_as(
+    disk: Arc<dyn Disk>,
+    folder: &Path,
+    remedy: Remedy,
+    options: &Options,
+) -> Result<Recovered, Error> {
+    let clock = &options.clock;
     let _lock = opening::lock(&*disk, folder, &options.holder)?;
     let survey = opening::survey(&*disk, folder)?.ok_or_else(|| Error::NotFound {
         what: "a log in the folder".into(),
@@ -115,12 +124,12 @@ pub fn recover_on(
     };
     let (decisions, lost) = match remedy {
         Remedy::AcceptLoss { reason, evidence } => {
-            let ahead = is_ahead(&mut state, &segments, &clock, segment.log_id, &evidence);
+            let ahead = is_ahead(&mut state, &segments, clock, segment.log_id, &evidence);
             if !has_lost_tail && !ahead {
                 return Err(nothing_to_do("sign of a lost tail"));
             }
             let fork = Fork {
-                log_id: uuid::Uuid::new_v4(),
+                log_id: options.log_id.unwrap_or_else(uuid::Uuid::new_v4),
                 position: head,
                 reason,
                 ignored: evidence.into_iter().map(Into::into).collect(),
@@ -152,6 +161,13 @@ pub fn recover_on(
         }
     }
     drafts.push(Draft::mark(end.next_position));
+    let newest = || Head {
+        first_position: segment.first_position,
+        log_id: segment.log_id,
+    };
+    if planted::is(Bug::HeadReplacedFirst) && kind == Kind::Fork {
+        newest().write(&*disk, folder).map_err(write_error)?;
+    }
     for draft in drafts {
         tail.write(draft).map_err(|failure| match failure {
             WriteFailure::Full => Error::Full {
@@ -163,11 +179,7 @@ pub fn recover_on(
     if kind == Kind::Fork {
         // Only now: HEAD may be the only sign of the loss, and must outlive a crash before
         // the decision is durable.
-        let head = Head {
-            first_position: segment.first_position,
-            log_id: segment.log_id,
-        };
-        head.write(&*disk, folder).map_err(write_error)?;
+        newest().write(&*disk, folder).map_err(write_error)?;
     }
     Ok(Recovered {
         log_id: state.eras.last().map_or(segment.log_id, |era| era.log_id),

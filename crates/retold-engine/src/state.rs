@@ -9,6 +9,7 @@ use crate::index::Index;
 use crate::log::control::{AcceptedDamage, Control, Fork, KnownPlace, LostEvent, Place};
 use crate::log::scan::{Frame, Gap, Piece};
 use crate::log::segment;
+use crate::probe::{self, Probe};
 
 /// What to do about damage, for error messages.
 pub(crate) const DAMAGE_ADVICE: &str = "appends are refused until the damage is mended from a \
@@ -108,6 +109,7 @@ impl LogState {
         if self.eras.iter().any(|era| era.log_id == fork.log_id) {
             return;
         }
+        probe::hit(Probe::Forked);
         self.eras.push(Era {
             log_id: fork.log_id,
             from: fork.position + 1,
@@ -116,13 +118,19 @@ impl LogState {
     }
 
     pub(crate) fn accept_damage(&mut self, accepted: AcceptedDamage) {
+        probe::hit(Probe::DamageAccepted);
         let places = accepted.places.iter();
         self.accepted_places
             .extend(places.map(|place| (place.segment, place.offset)));
         for run in &accepted.lost {
             // A run is believed only as far as the log goes.
             for position in run.first..=run.last.min(self.index.head().position) {
-                self.lost.insert(position, run.at(position));
+                let lost = run.at(position);
+                let kept = self.lost.entry(position).or_insert_with(|| lost.clone());
+                // What is accepted again may say less than the first time.
+                if kept.event_id.is_none() {
+                    *kept = lost;
+                }
             }
             if let (Some(stream), Some(sequence_number)) = (stream_of(run), run.sequence_number) {
                 self.index.lose(&stream, sequence_number, run.first);

@@ -1,6 +1,7 @@
 //! Everything the engine asks of a disk, so that a simulated one can stand in its place.
 
 mod real;
+#[cfg(any(test, feature = "simulator"))]
 pub mod sim;
 
 use std::io;

@@ -8,4 +8,4 @@ pub(crate) mod record;
 pub(crate) mod scan;
 pub(crate) mod segment;
 pub(crate) mod tail;
-mod window;
+pub(crate) mod window;

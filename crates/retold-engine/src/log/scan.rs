@@ -15,6 +15,8 @@ use super::record::{self, RecordFault};
 use super::window::{WINDOW_BYTES, Window};
 use crate::disk::File;
 use crate::index::{IndexEntry, Location};
+use crate::planted::{self, Bug};
+use crate::probe::{self, Probe};
 
 /// Something that stands in a segment.
 pub(crate) enum Piece {
@@ -101,6 +103,7 @@ impl Piece {
     /// Everything in the segment before this offset was durable when the piece was written.
     fn vouches_through(&self) -> u64 {
         match self {
+            _ if planted::is(Bug::MarksIgnored) => 0,
             Piece::Frame(frame) => frame.header.durable_offset,
             Piece::Gap(_) => 0,
         }
@@ -188,6 +191,11 @@ impl Scanner {
         Ok(())
     }
 
+    /// Hands out what no later frame vouches for, as if one did: a bug, when it is planted.
+    pub(crate) fn believe_held(&mut self, accept: &mut dyn FnMut(Piece)) {
+        self.held.drain(..).for_each(accept);
+    }
+
     /// Where the next frame would begin.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
@@ -234,10 +242,18 @@ impl Scanner {
         &mut self,
         end: u64,
         last_position: Position,
-    ) -> io::Result<Option<Gap>> {
+    ) -> Result<Option<Gap>, ScanError> {
         if self.offset >= end && self.link.next_position > last_position {
             return Ok(None);
         }
+        // The segment may end with a frame of which only a record is bad.
+        if let Some(gap) = self.frame_of_bad_records()?
+            && gap.end == end
+        {
+            probe::hit(Probe::RecordDamaged);
+            return Ok(Some(gap));
+        }
+        probe::hit(Probe::SegmentEndMissing);
         let (salvaged, next_lost) = self.salvage(end, last_position + 1)?;
         Ok(Some(Gap {
             offset: self.offset,
@@ -276,8 +292,14 @@ impl Scanner {
             Found::Bad(reason) => reason,
         };
         let gap = match self.frame_of_bad_records()? {
-            Some(gap) => gap,
-            None => self.gap_up_to(end, &header, reason)?,
+            Some(gap) => {
+                probe::hit(Probe::RecordDamaged);
+                gap
+            }
+            None => {
+                probe::hit(Probe::HeaderDamaged);
+                self.gap_up_to(end, &header, reason)?
+            }
         };
         Ok(Some(self.step_behind(Piece::Gap(gap))))
     }
@@ -327,10 +349,11 @@ impl Scanner {
         header.first_position == self.link.next_position
             && header.epoch >= self.link.epoch
             && header.durable_offset <= self.offset
-            && self
-                .link
-                .previous
-                .is_none_or(|previous| previous == header.previous)
+            && (planted::is(Bug::ChainIgnored)
+                || self
+                    .link
+                    .previous
+                    .is_none_or(|previous| previous == header.previous))
     }
 
     /// Reads the frame at `offset` as far as its header can be trusted.
@@ -508,6 +531,7 @@ impl Scanner {
             let Ok(entry) = self.read_record(&bytes, position, at) else {
                 break;
             };
+            probe::hit(Probe::RecordsSalvaged);
             salvaged.push(entry);
             at += length as u64;
             position += 1;

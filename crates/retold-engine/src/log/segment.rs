@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::coding::array;
 use super::frame::Digest;
 use crate::disk::{Access, Disk, File};
+use crate::planted::{self, Bug};
 
 /// What every segment begins with; see [`super::frame::MAGIC`] for the first byte.
 const MAGIC: [u8; 8] = *b"\xF5RTSEGM1";
@@ -176,7 +177,8 @@ impl Head {
             Err(error) => return Err(error),
         };
         let mut bytes = vec![0; BYTES_MAX];
-        let length = file.read_at(&mut bytes, 0)?;
+        // What cannot be read counts as damaged.
+        let length = file.read_at(&mut bytes, 0).unwrap_or(0);
         let text = std::str::from_utf8(&bytes[..length]).ok();
         Ok(Some(text.and_then(Head::decode)))
     }
@@ -209,7 +211,9 @@ pub(crate) fn prepare(
 ) -> io::Result<Prepared> {
     let file = disk.open(&log_folder(folder).join(UNNAMED), Access::Replace)?;
     file.write_at(&header.encode(), 0)?;
-    file.sync()?;
+    if !planted::is(Bug::HeaderSyncForgotten) {
+        file.sync()?;
+    }
     Ok(Prepared {
         header: *header,
         file,

@@ -10,6 +10,8 @@ use retold_core::{LogId, Position};
 use super::frame::{self, Digest, Header, Kind};
 use super::segment::{self, FIRST_FRAME, Head, PreviousSegment, Segment, SegmentHeader};
 use crate::disk::Disk;
+use crate::planted::{self, Bug};
+use crate::probe::{self, Probe};
 
 /// How the log grows.
 #[derive(Debug, Clone, Copy)]
@@ -126,7 +128,7 @@ impl Tail {
         let digest = frame::digest(&draft.bytes);
         let file = &self.segment.file;
         file.write_at(&draft.bytes, self.offset)
-            .and_then(|()| file.sync())
+            .and_then(|()| self.sync_frame())
             .map_err(WriteFailure::Failed)?;
         let written = Written {
             ordinal: self.ordinal,
@@ -136,6 +138,33 @@ impl Tail {
         self.previous = digest;
         self.next_position = header.first_position + header.events();
         Ok(written)
+    }
+
+    fn sync_frame(&self) -> io::Result<()> {
+        if planted::is(Bug::SyncForgotten) || planted::is(Bug::VisibleBeforeSync) {
+            return Ok(());
+        }
+        match self.segment.file.sync() {
+            Err(_) if planted::is(Bug::SyncRetried) => self.segment.file.sync(),
+            outcome => outcome,
+        }
+    }
+
+    /// The sync that should have come before anybody saw the frame: a bug, when it is planted.
+    pub(crate) fn sync_late(&self) {
+        let _ = self.segment.file.sync();
+    }
+
+    /// Where the next frame will lie: the segment, and the offset in it.
+    #[cfg(feature = "simulator")]
+    pub(crate) fn place(&self) -> (Position, u64) {
+        (self.segment.first_position, self.offset)
+    }
+
+    /// The epoch of what is written.
+    #[cfg(feature = "simulator")]
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// The segments that were begun since this was last asked, also for frames that did not
@@ -194,6 +223,13 @@ impl Tail {
             },
         };
         let prepared = segment::prepare(&*self.disk, &self.folder, &header).map_err(full)?;
+        if planted::is(Bug::HeadWrittenFirst) {
+            let head = Head {
+                first_position: header.first_position,
+                log_id: header.log_id,
+            };
+            head.write(&*self.disk, &self.folder).map_err(full)?;
+        }
         let segment = prepared.publish(&*self.disk, &self.folder).map_err(full)?;
         let segment = Arc::new(segment);
         // The segment has its name: from here on there is no way back to the old one, also
@@ -205,6 +241,10 @@ impl Tail {
         self.reserved = FIRST_FRAME;
         self.previous = header.digest();
         self.head_is_stale = true;
+        probe::hit(Probe::SegmentBegun);
+        if planted::is(Bug::FolderSyncForgotten) {
+            return Ok(());
+        }
         self.disk
             .sync_folder(&segment::log_folder(&self.folder))
             .map_err(WriteFailure::Failed)

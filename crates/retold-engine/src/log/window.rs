@@ -73,13 +73,14 @@ impl Window {
     }
 
     fn read(&mut self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        // No more memory than there are bytes: most files that are opened often are short.
+        let available = self.file.len()?.saturating_sub(offset);
+        let length = usize::try_from(available).map_or(length, |most| length.min(most));
         let mut buffer = vec![0; length];
         if let Ok(filled) = self.file.read_at(&mut buffer, offset) {
             buffer.truncate(filled);
             return Ok(buffer);
         }
-        let available = self.file.len()?.saturating_sub(offset);
-        buffer.truncate(usize::try_from(available).unwrap_or(length));
         for (step, at) in buffer
             .chunks_mut(STEP_BYTES)
             .zip((offset..).step_by(STEP_BYTES))

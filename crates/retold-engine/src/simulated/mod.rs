@@ -4,7 +4,7 @@
 mod crash;
 mod damage;
 mod failure;
-mod random;
+mod found;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -26,6 +26,8 @@ use crate::follower::Follower;
 use crate::log::tail::{Draft, Growth, Tail, WriteFailure};
 use crate::opening::{self, Finished};
 use crate::options::Options;
+use crate::planted::{self, Bug};
+use crate::probe::{self, Probe};
 use crate::state::Restore;
 use crate::visible::Visible;
 use crate::write::group::Answer;
@@ -120,11 +122,16 @@ impl EngineStore {
         let ahead =
             evidence::check_evidence(&state, visible.head().position, &options.evidence, evidence);
         let refusal = unfinished
-            .map(|error| {
-                Error::io(
+            .map(|error| match error.kind() {
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                    Error::Full {
+                        event_ids: Vec::new(),
+                    }
+                }
+                _ => Error::io(
                     "make the end of the log durable; it is open for reading only",
                     error,
-                )
+                ),
             })
             .or(lost_tail.or(ahead).map(evidence::lost_tail_error))
             .or(damaged);
@@ -143,7 +150,8 @@ impl EngineStore {
             // No epoch is used twice: the mark that begins this one is durable before anything
             // else is written. A full disk is no obstacle to reading.
             match tail.write(Draft::mark(end.next_position)) {
-                Ok(_) | Err(WriteFailure::Full) => {}
+                Ok(_) => {}
+                Err(WriteFailure::Full) => probe::hit(Probe::OpenedWithoutRoom),
                 Err(WriteFailure::Failed(error)) => {
                     return Err(Error::io("open the log for writing", error));
                 }
@@ -152,7 +160,11 @@ impl EngineStore {
             let head = visible.head();
             let clock = Arc::clone(&options.clock);
             let made = Arc::new(Writer::new(log_id, head.position, head.persisted_at, clock));
-            made.queue().is_restoring = restore.is_some_and(|restore| !restore.is_done);
+            let is_restoring = restore.is_some_and(|restore| !restore.is_done);
+            if is_restoring {
+                probe::hit(Probe::RestoreTakenUp);
+            }
+            made.queue().is_restoring = is_restoring && !planted::is(Bug::RestoreForgotten);
             let (made_for, shown) = (Arc::clone(&made), Arc::clone(&visible));
             syncer = lock
                 .take()
@@ -168,7 +180,18 @@ impl EngineStore {
         folder: PathBuf,
         options: Options,
     ) -> Result<EngineStore, Error> {
-        let follower = Follower::open(disk, folder, Arc::clone(&options.clock))?;
+        let (store, follower) = EngineStore::open_read_only_unstarted(disk, folder, options)?;
+        store.start("retold-follower", move || follower.run())?;
+        Ok(store)
+    }
+
+    /// The same without the thread that follows: a test takes its looks by itself.
+    pub(crate) fn open_read_only_unstarted(
+        disk: Arc<dyn Disk>,
+        folder: PathBuf,
+        options: Options,
+    ) -> Result<(EngineStore, Arc<Follower>), Error> {
+        let follower = Follower::open(disk, folder, options.clock)?;
         let follower = Arc::new(follower);
         let refusal = Error::Unsupported {
             what: "append: the store is open for reading only".into(),
@@ -181,8 +204,7 @@ impl EngineStore {
             None,
             None,
         );
-        store.start("retold-follower", move || follower.run())?;
-        Ok(store)
+        Ok((store, follower))
     }
 
     /// Starts the thread of the store; `close` and dropping the store wait for its end.
@@ -227,7 +249,7 @@ impl EngineStore {
         self.shared.refusal.as_ref()
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulator"))]
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
     }
@@ -352,7 +374,10 @@ impl EventStore for EngineStore {
             let answer = writer.append(append, &looked_up, room);
             match settled(answer, event_ids.clone()).await? {
                 Answer::Appended(appended) => return Ok(appended),
-                Answer::LookAgain(again) => append = again,
+                Answer::LookAgain(again) => {
+                    probe::hit(Probe::LookedAgain);
+                    append = again;
+                }
                 Answer::Refused(_) | Answer::Decided => unreachable!("an append has other answers"),
             }
         }

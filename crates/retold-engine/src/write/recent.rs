@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use retold_core::{EventId, Position, RecordedEvent, SequenceNumber, StreamHead, StreamId};
 
+use crate::planted::{self, Bug};
+
 /// Events after which a generation is closed: more than a few groups hold, and few enough to
 /// be forgotten without a pause.
 const GENERATION_EVENTS: usize = 65_536;
@@ -42,11 +44,17 @@ impl Recent {
     }
 
     pub(crate) fn position_of(&self, event_id: &EventId) -> Option<Position> {
+        if planted::is(Bug::RecentIdsForgotten) {
+            return None;
+        }
         let newer = self.newer.ids.get(event_id);
         newer.or_else(|| self.older.ids.get(event_id)).copied()
     }
 
     pub(crate) fn head(&self, stream: &StreamId) -> Option<StreamHead> {
+        if planted::is(Bug::RecentHeadsForgotten) {
+            return None;
+        }
         let newer = self.newer.heads.get(stream);
         newer.or_else(|| self.older.heads.get(stream)).copied()
     }

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use retold_core::Position;
 
-use super::group::{Failure, Group};
+use super::group::{Failure, Group, Waiter};
 use super::writer::{Work, Writer};
 use crate::disk::Lock;
 use crate::log::frame::Kind;
 use crate::log::tail::{Tail, WriteFailure};
+use crate::planted::{self, Bug};
+use crate::probe::{self, Probe};
 use crate::visible::Visible;
 
 /// How long nothing is appended before a mark vouches for the last group.
@@ -59,7 +61,7 @@ impl Syncer {
     }
 
     /// Writes the next group, if there is one.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulator"))]
     pub(crate) fn step(&mut self) -> bool {
         match self.writer.next(Duration::ZERO, true) {
             Work::Write(group) => self.write(group),
@@ -77,6 +79,12 @@ impl Syncer {
         }
     }
 
+    /// What the simulator looks at.
+    #[cfg(feature = "simulator")]
+    pub(crate) fn tail(&self) -> &Tail {
+        &self.tail
+    }
+
     fn write(&mut self, mut group: Group) {
         let durable = self.writer.queue().durable;
         let poisoned = self.writer.queue().poisoned.clone();
@@ -88,11 +96,17 @@ impl Syncer {
         }
         let is_mark = group.waiters.is_empty();
         let events = group.entries.len();
+        if planted::is(Bug::AnsweredBeforeSync) {
+            group.waiters.drain(..).for_each(Waiter::settle);
+        }
         let began = Instant::now();
         let outcome = self.tail.write(group.take_draft());
         self.visible.extend(self.tail.take_begun());
         match outcome {
             Ok(written) => {
+                if is_mark {
+                    probe::hit(Probe::MarkWritten);
+                }
                 // Marks and decisions hold no events and would hide how well events share syncs.
                 if events > 0 {
                     self.writer.statistics.record(events, began.elapsed());
@@ -104,6 +118,9 @@ impl Syncer {
                     entry.location.offset += frame;
                 }
                 self.visible.publish(entries);
+                if planted::is(Bug::VisibleBeforeSync) {
+                    self.tail.sync_late();
+                }
                 let head = self.visible.head();
                 self.writer
                     .queue()
@@ -113,6 +130,7 @@ impl Syncer {
                 group.waiters.into_iter().for_each(|waiter| waiter.settle());
             }
             Err(WriteFailure::Full) => {
+                probe::hit(Probe::RoomMissing);
                 if !is_mark {
                     tracing::warn!("there is no room on the disk; nothing was written");
                 }
@@ -124,9 +142,12 @@ impl Syncer {
             Err(WriteFailure::Failed(error)) => {
                 tracing::error!(%error, "a write to the log failed; nothing is appended any more");
                 let cause = error.to_string();
+                probe::hit(Probe::WritePoisoned);
                 let behind = {
                     let mut queue = self.writer.queue();
-                    queue.poisoned = Some(cause.clone());
+                    if !planted::is(Bug::NextWrittenAfterFailure) {
+                        queue.poisoned = Some(cause.clone());
+                    }
                     queue.rewind()
                 };
                 let unknown_through = last_position(&group).unwrap_or(durable);

@@ -15,6 +15,8 @@ use super::group::{Answer, Failure, Group, Waiter, ids_of};
 use super::recent::{LookedUp, Recent};
 use super::statistics::WriteStatistics;
 use crate::log::frame::Kind;
+use crate::planted::{self, Bug};
+use crate::probe::{self, Probe};
 
 /// What is encoded but not yet durable, and what is needed to encode more.
 pub(crate) struct Writer {
@@ -339,6 +341,9 @@ impl Queue {
                 .push_back(Group::new(Kind::Events, self.next_position));
         }
         let group = self.groups.back_mut().expect("a group was pushed");
+        if !group.is_empty() {
+            probe::hit(Probe::GroupShared);
+        }
         for event in &events {
             group.push(log_id, event);
             self.recent.insert(event);
@@ -359,9 +364,12 @@ impl Queue {
     /// Gives an answer at once where it rests on durable events, else with the group that
     /// comes after all that it rests on.
     fn answer(&mut self, waiter: Waiter) {
-        if waiter.rests_on <= self.durable {
+        let is_hasty =
+            planted::is(Bug::RefusalNotAwaited) && matches!(waiter.answer, Answer::Refused(_));
+        if waiter.rests_on <= self.durable || is_hasty {
             return waiter.settle();
         }
+        probe::hit(Probe::AnswerWaited);
         if self.groups.is_empty() {
             self.groups
                 .push_back(Group::new(Kind::Events, self.next_position));
@@ -392,7 +400,9 @@ impl Queue {
     /// Takes back all that was encoded but not written, so that appends can go on from what
     /// is durable, and hands out the groups that will not be written.
     pub(crate) fn rewind(&mut self) -> VecDeque<Group> {
-        self.recent = Recent::from(self.durable);
+        if !planted::is(Bug::FailedStateKept) {
+            self.recent = Recent::from(self.durable);
+        }
         self.next_position = self.durable + 1;
         std::mem::take(&mut self.groups)
     }

@@ -2,9 +2,10 @@
 
 use retold_core::{Checkpoint, Damage, Error, EventId, LogId, Position};
 
+use crate::facts::Facts;
+use crate::index::Known;
 use crate::planted::{self, Bug};
 use crate::probe::{self, Probe};
-use crate::state::LogState;
 
 /// What to do about a lost tail, for error messages.
 const LOSS_ADVICE: &str = "appends are refused until the missing part is restored from a backup, \
@@ -12,19 +13,19 @@ const LOSS_ADVICE: &str = "appends are refused until the missing part is restore
 
 /// Whether something derived from this log, or from another one, is ahead of it.
 pub(crate) fn check_evidence(
-    state: &LogState,
+    facts: &Facts,
     head: Position,
     evidence: &[Checkpoint],
     event_id_at: impl Fn(Position) -> Option<EventId>,
 ) -> Option<Damage> {
     for checkpoint in evidence {
-        let is_ignored = state.ignored.iter().any(|known| {
+        let is_ignored = facts.ignored.iter().any(|known| {
             known.log_id == checkpoint.log_id && known.position >= checkpoint.position
         });
         if is_ignored || checkpoint.position == 0 || planted::is(Bug::EvidenceIgnored) {
             continue;
         }
-        let reason = match era_end(state, head, checkpoint.log_id) {
+        let reason = match era_end(facts, head, checkpoint.log_id) {
             None => Some(format!(
                 "state was derived from another log ({})",
                 checkpoint.log_id
@@ -57,10 +58,35 @@ pub(crate) fn check_evidence(
     None
 }
 
+/// The ends of the runs that the log does not lead to by itself, as evidence. Left out are
+/// those of an earlier era that end behind it: that the rest of that era is lost was accepted.
+pub(crate) fn of_runs(facts: &Facts, known: &Known) -> Vec<Checkpoint> {
+    let headers = known.candidates.iter().map(|candidate| &candidate.header);
+    let checkpoints = headers.map(|header| Checkpoint {
+        log_id: header.era,
+        position: header.last(),
+        event_id: header.last_event_id,
+    });
+    let is_open = |checkpoint: &Checkpoint| {
+        let end = era_end(facts, Position::MAX, checkpoint.log_id);
+        end.is_none_or(|end| checkpoint.position <= end)
+    };
+    checkpoints.filter(is_open).collect()
+}
+
+/// Whether one of these is ahead of the log, however its events are.
+pub(crate) fn check_ahead(
+    facts: &Facts,
+    head: Position,
+    evidence: &[Checkpoint],
+) -> Option<Damage> {
+    check_evidence(facts, head, evidence, |_| None)
+}
+
 /// The last position that belongs to a log id; none where the log never had it.
-fn era_end(state: &LogState, head: Position, log_id: LogId) -> Option<Position> {
-    let at = state.eras.iter().position(|era| era.log_id == log_id)?;
-    match state.eras.get(at + 1) {
+fn era_end(facts: &Facts, head: Position, log_id: LogId) -> Option<Position> {
+    let at = facts.eras.iter().position(|era| era.log_id == log_id)?;
+    match facts.eras.get(at + 1) {
         Some(next) => Some(next.from - 1),
         None => Some(head),
     }

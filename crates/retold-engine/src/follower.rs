@@ -3,18 +3,21 @@
 //! is never far behind.
 
 use std::io;
-use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use retold_core::{Clock, Error, Position};
 
 use crate::disk::{Access, Disk, read_exact};
+use crate::index::{self, Anchor, Index, Table};
+use crate::indexing;
 use crate::log::scan::{Link, Piece, Scanner};
 use crate::log::segment::{
     FIRST_FRAME, HEADER_BYTES, Segment, SegmentHeader, file_name, log_folder, position_of,
 };
 use crate::opening::{self, Survey};
+use crate::options::IndexOptions;
 use crate::planted::{self, Bug};
 use crate::probe::{self, Probe};
 use crate::visible::Visible;
@@ -26,6 +29,7 @@ const LOOK: Duration = Duration::from_millis(10);
 pub(crate) struct Follower {
     disk: Arc<dyn Disk>,
     folder: PathBuf,
+    settings: IndexOptions,
     visible: Arc<Visible>,
     /// What was read of the newest segment; none where the log was not to be read last time.
     survey: Mutex<Option<Survey>>,
@@ -38,16 +42,18 @@ impl Follower {
     pub(crate) fn open(
         disk: Arc<dyn Disk>,
         folder: PathBuf,
+        settings: IndexOptions,
         clock: Arc<dyn Clock>,
     ) -> Result<Follower, Error> {
-        let mut survey = opening::survey_beside_writer(&*disk, &folder)?;
+        let (survey, index) = read(&disk, &folder, &settings)?;
         let log_id = survey.segments.last().map(|segment| segment.log_id);
         let log_id = log_id.expect("a survey has at least one segment");
         let segments = survey.segments.clone();
-        let visible = Visible::new(log_id, &mut survey.state, segments, clock);
+        let visible = Visible::new(log_id, index, &survey.state, segments, clock);
         Ok(Follower {
             disk,
             folder,
+            settings,
             visible: Arc::new(visible),
             survey: Mutex::new(Some(survey)),
             is_stopped: Mutex::new(false),
@@ -95,8 +101,13 @@ impl Follower {
             return Ok(());
         };
         let read = |error| Error::io("read the log", error);
+        if self.has_new_runs() {
+            *kept = self.read_all()?;
+            return Ok(());
+        }
         let segment = survey.segments.last().map(|segment| segment.first_position);
-        let next = self.next_segment(segment.expect("a survey has at least one segment"))?;
+        let segment = segment.expect("a survey has at least one segment");
+        let next = self.next_segment(segment)?;
         if next.is_none() && survey.last.is_at_end().map_err(read)? {
             return Ok(());
         }
@@ -118,9 +129,23 @@ impl Follower {
             return Ok(());
         }
         for piece in pieces {
-            self.visible.publish(piece.into_events());
+            // Nothing but frames of events and marks.
+            if let Piece::Frame(frame) = piece {
+                let end = Anchor::behind(segment, &frame);
+                self.visible.publish(&frame.events, &end);
+            }
         }
         Ok(())
+    }
+
+    /// Whether tables take up memory for what the writer has made runs of since.
+    fn has_new_runs(&self) -> bool {
+        let index = self.visible.index();
+        let full = index.oldest_full_table().map(|table| table_end(&table));
+        full.is_some_and(|end| {
+            let newest = index::newest_named(&*self.disk, &self.folder);
+            newest.is_some_and(|newest| newest >= end)
+        })
     }
 
     /// Goes on in the segment that follows, if the one before ended as it says; all that was
@@ -149,12 +174,11 @@ impl Follower {
             log_id: header.log_id,
             file: Arc::clone(&file),
         });
-        let ordinal = u32::try_from(survey.segments.len()).expect("fewer than 2^32 segments");
         let link = Link {
             previous: Some(header.digest()),
             ..link
         };
-        let scanner = Scanner::new(file, header.log_id, ordinal, FIRST_FRAME, link);
+        let scanner = Scanner::new(file, header.log_id, FIRST_FRAME, link);
         probe::hit(Probe::FollowerEnteredSegment);
         let before = std::mem::replace(&mut survey.last, scanner);
         pieces.extend(before.into_held());
@@ -173,9 +197,26 @@ impl Follower {
 
     fn read_all(&self) -> Result<Option<Survey>, Error> {
         probe::hit(Probe::FollowerReadAnew);
-        let mut survey = opening::survey_beside_writer(&*self.disk, &self.folder)?;
+        let (survey, index) = read(&self.disk, &self.folder, &self.settings)?;
         let segments = survey.segments.clone();
-        self.visible.replace_all(&mut survey.state, segments);
+        self.visible.replace(index, &survey.state, segments);
         Ok(Some(survey))
     }
+}
+
+/// Reads the log, and writes nothing.
+fn read(
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+    settings: &IndexOptions,
+) -> Result<(Survey, Arc<Index>), Error> {
+    let look = || indexing::open(disk, folder, settings, false);
+    let (survey, mut indexing) = opening::beside_writer(look)?;
+    indexing.finish(&survey.state.facts);
+    Ok((survey, indexing.index))
+}
+
+/// The last position of a table.
+fn table_end(table: &RwLock<Table>) -> Position {
+    table.read().unwrap_or_else(PoisonError::into_inner).last()
 }

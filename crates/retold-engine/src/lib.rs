@@ -5,10 +5,14 @@
 
 pub mod disk;
 mod evidence;
+mod facts;
 mod follower;
+mod heads;
 mod index;
+mod indexing;
 mod listed;
 mod log;
+mod mend;
 mod opening;
 mod options;
 mod planted;
@@ -26,7 +30,7 @@ mod visible;
 mod write;
 
 pub use opening::holder;
-pub use options::Options;
+pub use options::{IndexOptions, Options};
 pub use recover::{Recovered, Remedy, recover, recover_on};
 pub use state::DamagedPlace;
 pub use store::EngineStore;

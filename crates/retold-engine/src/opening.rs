@@ -5,11 +5,13 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use retold_core::{Damage, Error, LogId, Position};
+use retold_core::{Checkpoint, Damage, Error, LogId, Position};
 
-use crate::disk::{Access, Disk, Lock, read_exact};
+use crate::disk::{Access, Disk, File, Lock, read_exact};
+use crate::evidence;
+use crate::index::{Anchor, Known, load};
 use crate::log::control::Place;
-use crate::log::frame::Digest;
+use crate::log::frame::{self, Digest};
 use crate::log::scan::{Link, Piece, ScanError, Scanner, run};
 use crate::log::segment::{
     self, FIRST_FRAME, HEADER_BYTES, Head, Segment, SegmentFault, SegmentHeader, log_folder,
@@ -18,12 +20,12 @@ use crate::log::tail::End;
 use crate::log::window::Window;
 use crate::planted::{self, Bug};
 use crate::probe::{self, Probe};
-use crate::state::{DamagedPlace, LogState};
+use crate::state::{DamagedPlace, Intake, LogState};
 
 /// Events that missing segments may have held: a stray file must not claim more memory.
-const MISSING_EVENTS_MAX: u64 = 1 << 28;
+pub(crate) const MISSING_EVENTS_MAX: u64 = 1 << 28;
 
-/// What reading all segments found; nothing was changed yet.
+/// What reading the log found; nothing was changed yet.
 pub(crate) struct Survey {
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) state: LogState,
@@ -31,6 +33,10 @@ pub(crate) struct Survey {
     pub(crate) last: Scanner,
     /// The end of the log is missing, as something derived from it shows.
     pub(crate) lost_tail: Option<Damage>,
+    /// The ends of runs that the log does not lead to by itself.
+    pub(crate) runs: Vec<Checkpoint>,
+    /// Files in the folder of the index that are of no use.
+    pub(crate) unused: Vec<String>,
     /// HEAD does not name the newest segment yet, or not any more.
     head_is_stale: bool,
 }
@@ -56,8 +62,37 @@ pub fn holder(folder: impl AsRef<Path>) -> Option<String> {
     std::fs::read_to_string(folder.as_ref().join("LOCK")).ok()
 }
 
-/// Reads the whole log; none where there is no log yet.
-pub(crate) fn survey(disk: &dyn Disk, folder: &Path) -> Result<Option<Survey>, Error> {
+/// A segment's file, and what its header says.
+pub(crate) struct Opened {
+    position: Position,
+    /// None where it is damaged, or of another log.
+    header: Option<SegmentHeader>,
+    log_id: LogId,
+    file: Arc<dyn File>,
+}
+
+impl Opened {
+    pub(crate) fn log_id(&self) -> LogId {
+        self.log_id
+    }
+
+    fn read_error(&self) -> impl Fn(ScanError) -> Error {
+        let name = segment::file_name(self.position);
+        move |error| match error {
+            ScanError::Io(error) => Error::io(format!("read log/{name}"), error),
+            ScanError::Unknown(unknown) => newer_version(&name, unknown.offset),
+        }
+    }
+}
+
+/// What lies in the folder of a log.
+pub(crate) struct Listed {
+    pub(crate) files: Vec<Opened>,
+    head: Option<Option<Head>>,
+}
+
+/// Opens all segments; none where there is no log yet.
+pub(crate) fn list(disk: &dyn Disk, folder: &Path) -> Result<Option<Listed>, Error> {
     let read = |error| Error::io("read the log", error);
     let head = Head::read(disk, folder).map_err(read)?;
     let names = match disk.list(&log_folder(folder)) {
@@ -65,31 +100,133 @@ pub(crate) fn survey(disk: &dyn Disk, folder: &Path) -> Result<Option<Survey>, E
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(read(error)),
     };
-    let positions: Vec<Position> = names
-        .iter()
-        .filter_map(|name| segment::position_of(name))
-        .collect();
-    let (Some(newest), Some(surveyed)) = (
-        positions.last(),
-        survey_segments(disk, folder, &positions, head)?,
-    ) else {
-        return match head {
-            None => Ok(None),
-            Some(_) => Err(Error::corrupt(
-                Damage {
-                    reason: "HEAD names a segment, but the folder log/ holds none".into(),
-                    place: Some("log/".into()),
-                    ..Damage::default()
-                },
-                "restore the folder from a backup",
-            )),
-        };
+    let positions = names.iter().filter_map(|name| segment::position_of(name));
+    let mut files: Vec<Opened> = Vec::new();
+    for position in positions {
+        let previous_id = files.last().map(|file| file.log_id);
+        let fallback_id = head.flatten().map(|head| head.log_id);
+        files.push(open(disk, folder, position, previous_id, fallback_id)?);
+    }
+    match (files.is_empty(), head) {
+        (false, _) => Ok(Some(Listed { files, head })),
+        (true, None) => Ok(None),
+        (true, Some(_)) => Err(Error::corrupt(
+            Damage {
+                reason: "HEAD names a segment, but the folder log/ holds none".into(),
+                place: Some("log/".into()),
+                ..Damage::default()
+            },
+            "restore the folder from a backup",
+        )),
+    }
+}
+
+fn open(
+    disk: &dyn Disk,
+    folder: &Path,
+    position: Position,
+    previous_id: Option<LogId>,
+    fallback_id: Option<LogId>,
+) -> Result<Opened, Error> {
+    let name = segment::file_name(position);
+    let path = log_folder(folder).join(&name);
+    let read = |error| Error::io(format!("read log/{name}"), error);
+    let file = disk.open(&path, Access::Read).map_err(read)?;
+    let mut header = vec![0; HEADER_BYTES];
+    // What cannot be read counts as damaged.
+    let _ = file.read_at(&mut header, 0);
+    let header = match SegmentHeader::decode(&header) {
+        Ok(header) if header.first_position == position => Some(header),
+        Err(SegmentFault::Unknown) => return Err(newer_version(&name, 0)),
+        _ => None,
     };
-    let (segments, state, mut last) = surveyed;
+    // A segment of another log counts as one whose header is damaged.
+    let header = header.filter(|header| previous_id.is_none_or(|id| id == header.log_id));
+    let log_id = header
+        .map(|header| header.log_id)
+        .or(previous_id)
+        .or(fallback_id);
+    let Some(log_id) = log_id else {
+        return Err(Error::corrupt(
+            Damage {
+                place: Some(format!("log/{name}")),
+                reason: "neither HEAD nor the only segment says which log this is".into(),
+                ..Damage::default()
+            },
+            "restore the folder from a backup",
+        ));
+    };
+    Ok(Opened {
+        position,
+        header,
+        log_id,
+        file,
+    })
+}
+
+/// The files of a log that is open, with their headers as they are now.
+pub(crate) fn reopened(segments: &[Arc<Segment>]) -> Vec<Opened> {
+    let opened = |segment: &Arc<Segment>| {
+        let header = read_exact(&*segment.file, 0, HEADER_BYTES).ok();
+        let header = header.and_then(|bytes| SegmentHeader::decode(&bytes).ok());
+        Opened {
+            position: segment.first_position,
+            header: header.filter(|header| header.log_id == segment.log_id),
+            log_id: segment.log_id,
+            file: Arc::clone(&segment.file),
+        }
+    };
+    segments.iter().map(opened).collect()
+}
+
+/// Reads the whole log; none where there is no log yet.
+pub(crate) fn survey(
+    disk: &dyn Disk,
+    folder: &Path,
+    intake: &mut dyn Intake,
+) -> Result<Option<Survey>, Error> {
+    let Some(listed) = list(disk, folder)? else {
+        return Ok(None);
+    };
+    let mut state = LogState::new(listed.files[0].log_id);
+    let last = walk(&listed.files, None, &mut state, intake)?;
+    let known = load(disk, folder, listed.files[0].log_id);
+    conclude(listed, state, last, known).map(Some)
+}
+
+/// Reads the whole log while another process may be writing it. A frame that is read while
+/// it is being written looks damaged, so damage is looked at again before it is believed.
+pub(crate) fn beside_writer<T>(
+    mut look: impl FnMut() -> Result<Option<(Survey, T)>, Error>,
+) -> Result<(Survey, T), Error> {
+    const LOOKS: usize = 3;
+    let mut looks = 1;
+    loop {
+        let (survey, rest) = look()?.ok_or_else(|| Error::NotFound {
+            what: "a log in the folder".into(),
+        })?;
+        if looks == LOOKS || survey.state.unaccepted().next().is_none() {
+            return Ok((survey, rest));
+        }
+        looks += 1;
+    }
+}
+
+/// What reading the log found, beside what stands next to it.
+pub(crate) fn conclude(
+    listed: Listed,
+    state: LogState,
+    mut last: Scanner,
+    known: Known,
+) -> Result<Survey, Error> {
+    let read = |error| Error::io("read the log", error);
+    let Listed { files, head } = listed;
+    let newest = files.last().map_or(0, |file| file.position);
+    let is_first = files.len() == 1 && newest == 1;
     let is_unused = head.is_none() && last.bytes_from(FIRST_FRAME).map_err(read)? == 0;
     let lost_tail = match head {
         Some(Some(_)) if planted::is(Bug::HeadIgnored) => None,
-        Some(Some(head)) if head.first_position > *newest => {
+        Some(Some(head)) if head.first_position > newest => {
             probe::hit(Probe::HeadAhead);
             Some(format!(
                 "HEAD names {}, which is missing",
@@ -98,7 +235,7 @@ pub(crate) fn survey(disk: &dyn Disk, folder: &Path) -> Result<Option<Survey>, E
         }
         Some(Some(_)) => None,
         // A crash may have come between the first segment and the first HEAD.
-        None if positions == [1] && is_unused => None,
+        None if is_first && is_unused => None,
         None => {
             probe::hit(Probe::HeadMissing);
             Some("HEAD is missing, and with it the name of the newest segment".to_owned())
@@ -108,139 +245,204 @@ pub(crate) fn survey(disk: &dyn Disk, folder: &Path) -> Result<Option<Survey>, E
             Some("HEAD is damaged, and with it the name of the newest segment".to_owned())
         }
     };
-    let names_newest = |head: Head| head.first_position == *newest;
-    Ok(Some(Survey {
+    let lost_tail = lost_tail.map(|reason| Damage {
+        position: Some(state.head.position + 1),
+        place: Some("HEAD".into()),
+        reason,
+        stream: None,
+    });
+    let end = last.link().next_position - 1;
+    let runs = evidence::of_runs(&state.facts, &known);
+    let ahead = || evidence::check_ahead(&state.facts, end, &runs);
+    let names_newest = |head: Head| head.first_position == newest;
+    Ok(Survey {
         head_is_stale: !head.flatten().is_some_and(names_newest),
-        lost_tail: lost_tail.map(|reason| Damage {
-            position: Some(state.index.head().position + 1),
-            place: Some("HEAD".into()),
-            reason,
-            stream: None,
-        }),
-        segments,
+        lost_tail: lost_tail.or_else(ahead),
+        runs,
+        segments: files
+            .into_iter()
+            .map(|file| {
+                Arc::new(Segment {
+                    first_position: file.position,
+                    log_id: file.log_id,
+                    file: file.file,
+                })
+            })
+            .collect(),
         state,
         last,
-    }))
+        unused: known
+            .candidates
+            .into_iter()
+            .map(|candidate| candidate.name)
+            .chain(known.strays)
+            .collect(),
+    })
 }
 
-/// Reads the whole log while another process may be writing it. A frame that is read while
-/// it is being written looks damaged, so damage is looked at again before it is believed.
-pub(crate) fn survey_beside_writer(disk: &dyn Disk, folder: &Path) -> Result<Survey, Error> {
-    const LOOKS: usize = 3;
-    let mut look = 1;
-    loop {
-        let survey = survey(disk, folder)?.ok_or_else(|| Error::NotFound {
-            what: "a log in the folder".into(),
-        })?;
-        if look == LOOKS || survey.state.unaccepted().next().is_none() {
-            return Ok(survey);
-        }
-        look += 1;
-    }
-}
-
-type Surveyed = (Vec<Arc<Segment>>, LogState, Scanner);
-
-fn survey_segments(
-    disk: &dyn Disk,
-    folder: &Path,
-    positions: &[Position],
-    head: Option<Option<Head>>,
-) -> Result<Option<Surveyed>, Error> {
-    let mut found: Option<Surveyed> = None;
-    let fallback_id = head.flatten().map(|head| head.log_id);
-    for position in positions {
-        let name = segment::file_name(*position);
-        let scan_error = |error| match error {
-            ScanError::Io(error) => Error::io(format!("read log/{name}"), error),
-            ScanError::Unknown(unknown) => newer_version(&name, unknown.offset),
-        };
-        let path = log_folder(folder).join(&name);
-        let read = |error| Error::io(format!("read log/{name}"), error);
-        let file = disk.open(&path, Access::Read).map_err(read)?;
-        let mut header = vec![0; HEADER_BYTES];
-        // What cannot be read counts as damaged.
-        let _ = file.read_at(&mut header, 0);
-        let header = match SegmentHeader::decode(&header) {
-            Ok(header) if header.first_position == *position => Some(header),
-            Err(SegmentFault::Unknown) => return Err(newer_version(&name, 0)),
-            _ => None,
-        };
-        let previous_id = found
-            .as_ref()
-            .and_then(|(segments, ..)| segments.last())
-            .map(|last| last.log_id);
-        // A segment of another log counts as one whose header is damaged.
-        let header = header.filter(|header| previous_id.is_none_or(|id| id == header.log_id));
-        let log_id = header
-            .map(|header| header.log_id)
-            .or(previous_id)
-            .or(fallback_id);
-        let Some(log_id) = log_id else {
-            return Err(Error::corrupt(
-                Damage {
-                    place: Some(format!("log/{name}")),
-                    reason: "neither HEAD nor the only segment says which log this is".into(),
-                    ..Damage::default()
-                },
-                "restore the folder from a backup",
-            ));
-        };
-        let (mut segments, mut state, link) = match found.take() {
-            None => {
+/// Walks through all segments, or through what lies behind an anchor.
+pub(crate) fn walk(
+    files: &[Opened],
+    from: Option<&Anchor>,
+    state: &mut LogState,
+    intake: &mut dyn Intake,
+) -> Result<Scanner, Error> {
+    let first = from.and_then(|anchor| ordinal(files, anchor.segment));
+    let mut before: Option<(Position, Scanner)> = None;
+    for opened in &files[first.unwrap_or(0)..] {
+        let position = opened.position;
+        let header = opened.header.as_ref();
+        let (offset, link) = match (before.take(), from) {
+            (None, Some(anchor)) => (anchor.offset, anchor.link()),
+            (None, None) => {
                 let beginning = Link {
                     next_position: 1,
                     epoch: 0,
                     previous: None,
                 };
-                (Vec::new(), LogState::new(log_id), beginning)
+                (
+                    FIRST_FRAME,
+                    enter(state, intake, position, header, beginning)?,
+                )
             }
-            Some((segments, mut state, scanner)) => {
-                let previous = segments
-                    .last()
-                    .map_or(0, |last: &Arc<Segment>| last.first_position);
-                let link = seal(&mut state, previous, scanner, header.as_ref());
-                let link = link.map_err(scan_error)?;
-                (segments, state, link)
+            (Some((previous, scanner)), _) => {
+                let sealed = seal(state, intake, previous, scanner, header);
+                let link = sealed.map_err(opened.read_error())?;
+                (FIRST_FRAME, enter(state, intake, position, header, link)?)
             }
         };
-        let link = enter(&mut state, *position, header.as_ref(), link)?;
-        let ordinal = u32::try_from(segments.len()).expect("fewer than 2^32 segments");
-        let mut scanner = Scanner::new(Arc::clone(&file), log_id, ordinal, FIRST_FRAME, link);
+        let mut scanner = Scanner::new(Arc::clone(&opened.file), opened.log_id, offset, link);
         scanner
-            .run(&mut |piece| state.accept(*position, piece))
-            .map_err(scan_error)?;
+            .run(&mut |piece| state.accept(position, piece, intake))
+            .map_err(opened.read_error())?;
         if let Some(offset) = scanner.unreadable()
             && !planted::is(Bug::UnreadableIsEnd)
         {
             probe::hit(Probe::SectorUnreadable);
             // Read as zeros, which must not be taken for the end of the log.
-            state.note_damage(DamagedPlace {
-                file: format!("log/{name}"),
+            let damage = DamagedPlace {
+                file: format!("log/{}", segment::file_name(position)),
                 offset,
                 reason: "a part of a segment cannot be read".to_owned(),
                 lost: Vec::new(),
                 known: Vec::new(),
                 place: Place {
-                    segment: *position,
+                    segment: position,
                     offset,
                 },
-            });
+            };
+            state.note_damage(damage, intake);
         }
-        segments.push(Arc::new(Segment {
-            first_position: *position,
-            log_id,
-            file,
-        }));
-        found = Some((segments, state, scanner));
+        before = Some((position, scanner));
     }
-    Ok(found)
+    let (_, scanner) = before.expect("a log has at least one segment");
+    Ok(scanner)
+}
+
+fn ordinal(files: &[Opened], segment: Position) -> Option<usize> {
+    files.iter().position(|file| file.position == segment)
+}
+
+/// Where the log begins, if the headers of all segments say that they follow one another and
+/// no file is shorter than the next one says.
+pub(crate) fn beginning(files: &[Opened]) -> Option<Anchor> {
+    let first = files[0]
+        .header
+        .as_ref()
+        .filter(|_| files[0].position == 1)?;
+    let follow = |pair: &[Opened]| {
+        let (before, Some(header)) = (&pair[0], &pair[1].header) else {
+            return false;
+        };
+        header.previous.first_position == before.position
+            && before
+                .file
+                .len()
+                .is_ok_and(|length| length >= header.previous.bytes)
+    };
+    files
+        .windows(2)
+        .all(follow)
+        .then(|| Anchor::beginning(first))
+}
+
+/// Whether the log has the frame that ends at an anchor.
+pub(crate) fn stands(files: &[Opened], anchor: &Anchor) -> bool {
+    let Some(opened) = ordinal(files, anchor.segment).map(|at| &files[at]) else {
+        return false;
+    };
+    if anchor.frame == 0 {
+        let begins = opened.header.as_ref().map(Anchor::beginning);
+        return begins.as_ref() == Some(anchor);
+    }
+    let read = |length| read_exact(&*opened.file, anchor.frame, length).ok();
+    let available = opened.file.len().unwrap_or(0).saturating_sub(anchor.frame);
+    let found = read(frame::HEADER_BYTES)
+        .and_then(|start| frame::Header::claimed_bytes(&start, available).ok())
+        .and_then(read);
+    found.is_some_and(|bytes| {
+        frame::Header::decode(&bytes, opened.log_id).is_ok_and(|header| {
+            let link = Link {
+                next_position: header.first_position + header.events(),
+                epoch: header.epoch,
+                previous: Some(frame::digest(&bytes)),
+            };
+            link == anchor.link() && anchor.frame + header.stride() == anchor.offset
+        })
+    })
+}
+
+/// Reads what lies between two anchors; false where the log does not lead from the one to the
+/// other.
+pub(crate) fn read_between(
+    files: &[Opened],
+    from: &Anchor,
+    to: &Anchor,
+    accept: &mut dyn FnMut(Position, Piece),
+) -> Result<bool, Error> {
+    let (Some(first), Some(last)) = (ordinal(files, from.segment), ordinal(files, to.segment))
+    else {
+        return Ok(false);
+    };
+    let (mut offset, mut link) = (from.offset, from.link());
+    let mut reached = *from;
+    for at in first..=last {
+        let opened = &files[at];
+        let next = files.get(at + 1).and_then(|next| next.header.as_ref());
+        let end = match next {
+            _ if at == last => to.offset,
+            Some(next) => next.previous.bytes,
+            None => return Ok(false),
+        };
+        let mut scanner = Scanner::new(Arc::clone(&opened.file), opened.log_id, offset, link);
+        scanner
+            .run_through(end, &mut |piece| {
+                if let Piece::Frame(frame) = &piece {
+                    reached = Anchor::behind(opened.position, frame);
+                }
+                accept(opened.position, piece);
+            })
+            .map_err(opened.read_error())?;
+        if scanner.offset() != end {
+            return Ok(false);
+        }
+        link = scanner.link();
+        if let Some(next) = next.filter(|_| at < last) {
+            if link.next_position != next.first_position {
+                return Ok(false);
+            }
+            link.previous = Some(next.digest());
+            offset = FIRST_FRAME;
+        }
+    }
+    Ok(reached == *to && link == to.link())
 }
 
 /// Takes in all of a segment that another one follows: its end was durable before the next
 /// one was begun, so whatever does not fit is damage.
 fn seal(
     state: &mut LogState,
+    intake: &mut dyn Intake,
     segment: Position,
     mut scanner: Scanner,
     next: Option<&SegmentHeader>,
@@ -254,11 +456,11 @@ fn seal(
         None => None,
     };
     for piece in scanner.into_held() {
-        state.accept(segment, piece);
+        state.accept(segment, piece, intake);
     }
     if let Some(gap) = gap {
         link.previous = None;
-        state.accept(segment, Piece::Gap(gap));
+        state.accept(segment, Piece::Gap(gap), intake);
     }
     if let Some(previous) = follows {
         link.next_position = link.next_position.max(previous.last_position + 1);
@@ -269,6 +471,7 @@ fn seal(
 /// The place in the chain at which a segment begins; notes what is missing before it.
 fn enter(
     state: &mut LogState,
+    intake: &mut dyn Intake,
     position: Position,
     header: Option<&SegmentHeader>,
     link: Link,
@@ -286,14 +489,15 @@ fn enter(
         ));
     }
     let mut note = |segment: Position, reason: &str, lost: Vec<(Position, Position)>| {
-        state.note_damage(DamagedPlace {
+        let damage = DamagedPlace {
             file: format!("log/{}", segment::file_name(segment)),
             offset: 0,
             reason: reason.to_owned(),
             lost,
             known: Vec::new(),
             place: Place { segment, offset: 0 },
-        });
+        };
+        state.note_damage(damage, intake);
     };
     if position > link.next_position {
         probe::hit(Probe::SegmentMissing);
@@ -341,6 +545,9 @@ pub(crate) struct Finished {
     /// read, and nothing is appended.
     pub(crate) unfinished: Option<io::Error>,
     pub(crate) lost_tail: Option<Damage>,
+    /// See [`Survey`].
+    pub(crate) runs: Vec<Checkpoint>,
+    pub(crate) unused: Vec<String>,
 }
 
 /// Mends the end of the log: whole frames that nothing vouches for are written again, the
@@ -350,6 +557,7 @@ pub(crate) fn finish(
     disk: &dyn Disk,
     folder: &Path,
     survey: Survey,
+    intake: &mut dyn Intake,
     moved_at: i64,
     accepts: bool,
 ) -> Result<Finished, Error> {
@@ -359,6 +567,8 @@ pub(crate) fn finish(
         mut last,
         lost_tail,
         head_is_stale,
+        runs,
+        unused,
     } = survey;
     // As long as something is wrong with the log that nobody has accepted, nothing is moved.
     let is_whole = lost_tail.is_none() && state.unaccepted().next().is_none();
@@ -427,14 +637,13 @@ pub(crate) fn finish(
     });
     if mended.is_ok() {
         for frame in frames {
-            state.accept(newest.first_position, frame);
+            state.accept(newest.first_position, frame, intake);
         }
     }
     // A damaged last frame cannot be named by the next one; zeros say so.
     let previous = link.previous.unwrap_or_default();
     Ok(Finished {
         end: End {
-            ordinal: u32::try_from(segments.len() - 1).expect("fewer than 2^32 segments"),
             offset,
             previous,
             next_position: link.next_position,
@@ -445,6 +654,8 @@ pub(crate) fn finish(
         segments,
         unfinished: mended.err(),
         lost_tail,
+        runs,
+        unused,
     })
 }
 

@@ -11,6 +11,40 @@ const SEGMENT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Room reserved at once: some thousand small groups, and little to find unused at rest.
 const RESERVE_BYTES: u64 = 4 * 1024 * 1024;
 
+/// Events whose index entries lie in memory before they become a run: some megabytes, and few
+/// enough to be read again in a fraction of the time that opening may take.
+const MEMORY_EVENTS: usize = 32 * 1024;
+
+/// Bytes of pages of runs that are kept: enough for the filters of some ten million events.
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// A page of a run: what a disk reads at once.
+const PAGE_BYTES: u16 = 4096;
+
+/// How much memory the index takes.
+#[derive(Debug, Clone)]
+pub struct IndexOptions {
+    /// The newest events, whose entries lie in memory: about 250 bytes each.
+    pub memory_events: usize,
+    /// Bytes of pages of runs that are kept in memory.
+    pub cache_bytes: u64,
+    /// The size of a page of new runs: 1 KiB to 32 KiB.
+    pub page_bytes: u16,
+    /// The secret that keys are made with where there are no runs yet; a random one when absent.
+    pub secret: Option<[u8; 16]>,
+}
+
+impl Default for IndexOptions {
+    fn default() -> Self {
+        IndexOptions {
+            memory_events: MEMORY_EVENTS,
+            cache_bytes: CACHE_BYTES,
+            page_bytes: PAGE_BYTES,
+            secret: None,
+        }
+    }
+}
+
 /// How a store is opened.
 #[derive(Clone)]
 pub struct Options {
@@ -18,6 +52,8 @@ pub struct Options {
     pub segment_bytes_max: u64,
     /// Room on the disk is reserved in steps of this.
     pub reserve_bytes: u64,
+    /// How much memory the index takes.
+    pub index: IndexOptions,
     /// Opens without taking the lock, changes nothing, and follows a writer in another
     /// process. Shows only what that writer has made durable for certain.
     pub read_only: bool,
@@ -37,6 +73,7 @@ impl Default for Options {
         Options {
             segment_bytes_max: SEGMENT_BYTES_MAX,
             reserve_bytes: RESERVE_BYTES,
+            index: IndexOptions::default(),
             read_only: false,
             evidence: Vec::new(),
             clock: Arc::new(SystemClock::default()),

@@ -32,6 +32,11 @@ listed! {
         RestoreForgotten = "an unfinished restore is forgotten on opening",
         HeadReplacedFirst = "HEAD is replaced before an accepted loss is durable",
         LostSkipped = "a lost event is skipped, not delivered as lost",
+        StaleRunAccepted = "a run is accepted that the log does not lead to",
+        RunGapIgnored = "a gap between runs is not read again",
+        FilterForgets = "a filter forgets some of its keys",
+        MergeDropsNewest = "a merge leaves out the ids of its newest run",
+        PageChecksumIgnored = "the checksum of a page is not checked",
         UnvouchedFollowed = "a follower shows what nothing vouches for",
     }
 }

@@ -5,7 +5,7 @@ use retold_core::{
     SequenceNumber, StreamHead, StreamId, StreamPage, StreamQuery, limits,
 };
 
-use crate::index::{Index, Term};
+use crate::index::{Fault, Term, View};
 use crate::planted::{self, Bug};
 use crate::probe::{self, Probe};
 use crate::state::damaged_stream;
@@ -17,9 +17,9 @@ const STEP_RECORDS: usize = 256;
 impl Visible {
     /// One event by its id.
     pub(crate) fn read_event(&self, event_id: EventId) -> Result<Option<RecordedEvent>, Error> {
-        let position = self.index().position_of(event_id);
-        if let Some(position) = position {
-            return self.event(position).map(Some);
+        let candidates = self.ask(|view| view.positions_of(&event_id))?;
+        if let Some(event) = self.event_of(event_id, &candidates)? {
+            return Ok(Some(event));
         }
         match self.lost_position(&event_id) {
             Some(position) => Err(self.unreadable(position)),
@@ -30,7 +30,7 @@ impl Visible {
     /// A page of a stream.
     pub(crate) fn read_stream(&self, query: &StreamQuery) -> Result<StreamPage, Error> {
         query.check()?;
-        let (log_head, head, from, mut to) = self.stream_range(query);
+        let (log_head, head, from, mut to) = self.ask(|view| stream_range(view, query))?;
         let mut page = StreamPage {
             entries: Vec::new(),
             next: None,
@@ -50,7 +50,8 @@ impl Visible {
                 Direction::Forward => (from, to.min(from + wanted - 1)),
                 Direction::Backward => (from.max(to.saturating_sub(wanted - 1)), to),
             };
-            let mut sequences = self.index().stream_positions(&query.stream, first, last);
+            let listed = |view: &View| view.stream_positions(&query.stream, first, last);
+            let mut sequences = self.ask(listed)?;
             if query.direction == Direction::Backward {
                 sequences.reverse();
             }
@@ -93,27 +94,6 @@ impl Visible {
         Ok(page)
     }
 
-    /// The head of the log, the head of the stream, and the sequence numbers to look at.
-    fn stream_range(
-        &self,
-        query: &StreamQuery,
-    ) -> (Position, Option<StreamHead>, SequenceNumber, SequenceNumber) {
-        let index = self.index();
-        let head = index.stream(&query.stream).map(|info| info.head);
-        let mut from = query.from_sequence.max(1);
-        let mut to = query
-            .to_sequence
-            .min(head.map_or(0, |head| head.sequence_number));
-        if query.after_position > 0 {
-            from = from.max(index.sequence_at(&query.stream, query.after_position) + 1);
-        }
-        if query.through_position < Position::MAX {
-            to = to.min(index.sequence_at(&query.stream, query.through_position));
-        }
-        let exists = head.filter(|head| head.sequence_number > 0);
-        (index.head().position, exists, from, to)
-    }
-
     fn stream_entries<'a>(
         &'a self,
         stream: &'a StreamId,
@@ -152,7 +132,7 @@ impl Visible {
         while page.complete_through < end {
             let room = (query.limit - page.entries.len()).clamp(1, STEP_RECORDS);
             let (positions, complete) =
-                self.candidates(&query.filter, page.complete_through, end, room);
+                self.candidates(&query.filter, page.complete_through, end, room)?;
             let events = self.events(&positions);
             for (position, event) in positions.into_iter().zip(events) {
                 let entry = match event {
@@ -205,12 +185,12 @@ impl Visible {
         after: Position,
         end: Position,
         room: usize,
-    ) -> (Vec<Position>, Position) {
-        let index = self.index();
-        let (mut positions, mut complete) = match terms(filter) {
-            Some(terms) => indexed(&index, &terms, after, end, room),
-            None => scanned(&index, filter, after, end, room),
-        };
+    ) -> Result<(Vec<Position>, Position), Error> {
+        let terms = terms(filter);
+        let (mut positions, mut complete) = self.ask(|view| match &terms {
+            Some(terms) => indexed(view, terms, after, end, room),
+            None => scanned(view, filter, after, end, room),
+        })?;
         let missing = self.missing();
         let behind = missing.partition_point(|(_, last)| *last <= after);
         let runs = missing[behind..].iter();
@@ -228,7 +208,7 @@ impl Visible {
         positions.extend(lost);
         positions.sort_unstable();
         positions.dedup();
-        (positions, complete)
+        Ok((positions, complete))
     }
 }
 
@@ -241,17 +221,37 @@ fn terms(filter: &Filter) -> Option<Vec<Term<'_>>> {
     (!filter.tags.is_empty()).then(|| tags.collect())
 }
 
+/// The head of the log, the head of the stream, and the sequence numbers to look at.
+fn stream_range(
+    view: &View,
+    query: &StreamQuery,
+) -> Result<(Position, Option<StreamHead>, SequenceNumber, SequenceNumber), Fault> {
+    let head = view.stream(&query.stream)?.map(|info| info.head);
+    let mut from = query.from_sequence.max(1);
+    let mut to = query
+        .to_sequence
+        .min(head.map_or(0, |head| head.sequence_number));
+    if query.after_position > 0 {
+        from = from.max(view.sequence_at(&query.stream, query.after_position)? + 1);
+    }
+    if query.through_position < Position::MAX {
+        to = to.min(view.sequence_at(&query.stream, query.through_position)?);
+    }
+    let exists = head.filter(|head| head.sequence_number > 0);
+    Ok((view.head().position, exists, from, to))
+}
+
 fn indexed(
-    index: &Index,
+    view: &View,
     terms: &[Term<'_>],
     after: Position,
     end: Position,
     room: usize,
-) -> (Vec<Position>, Position) {
+) -> Result<(Vec<Position>, Position), Fault> {
     let mut complete = end;
     let mut positions = Vec::new();
     for term in terms {
-        let postings = index.postings(*term, after, room);
+        let postings = view.postings(*term, after, room)?;
         if postings.len() == room
             && let Some(last) = postings.last()
         {
@@ -260,16 +260,16 @@ fn indexed(
         positions.extend(postings);
     }
     positions.retain(|position| *position <= complete);
-    (positions, complete)
+    Ok((positions, complete))
 }
 
 fn scanned(
-    index: &Index,
+    view: &View,
     filter: &Filter,
     after: Position,
     end: Position,
     room: usize,
-) -> (Vec<Position>, Position) {
+) -> Result<(Vec<Position>, Position), Fault> {
     /// Blocks that one step rules out at most, so that the clock is looked at.
     const BLOCKS_MAX: usize = 1_024;
     let mut positions = Vec::new();
@@ -279,7 +279,7 @@ fn scanned(
             break;
         }
         let (may_match, block_end) =
-            index.block(at + 1, filter.from_timestamp, filter.to_timestamp);
+            view.block(at + 1, filter.from_timestamp, filter.to_timestamp)?;
         let step_end = block_end.min(end);
         if may_match {
             let room = (room - positions.len()) as Position;
@@ -290,7 +290,7 @@ fn scanned(
             at = step_end;
         }
     }
-    (positions, at)
+    Ok((positions, at))
 }
 
 /// A page that ends before the end of the range, behind the event at `examined`.

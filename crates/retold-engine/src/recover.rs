@@ -1,22 +1,24 @@
 //! What an operator decides about a log that is not whole. Nothing is deleted; the decision
 //! becomes a part of the log.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use retold_core::{Checkpoint, Clock, Error, LogId, Lost, Position};
+use retold_core::{Checkpoint, Error, LogId, Lost, Position};
 
 use crate::disk::{Disk, RealDisk};
 use crate::evidence;
-use crate::log::control::{AcceptedDamage, Fork};
+use crate::heads::Heads;
+use crate::index;
+use crate::log::control::{AcceptedDamage, Control, Fork};
 use crate::log::frame::Kind;
 use crate::log::segment::Head;
 use crate::log::tail::{Draft, Growth, Tail, WriteFailure};
-use crate::opening::{self, Finished};
+use crate::opening::{self, Finished, Listed};
 use crate::options::Options;
 use crate::planted::{self, Bug};
 use crate::state::{DamagedPlace, LogState};
-use crate::visible::Visible;
 
 /// What an operator accepts.
 #[derive(Debug, Clone)]
@@ -80,9 +82,14 @@ pub(crate) fn recover_as(
 ) -> Result<Recovered, Error> {
     let clock = &options.clock;
     let _lock = opening::lock(&*disk, folder, &options.holder)?;
-    let survey = opening::survey(&*disk, folder)?.ok_or_else(|| Error::NotFound {
+    let no_log = || Error::NotFound {
         what: "a log in the folder".into(),
-    })?;
+    };
+    let listed = opening::list(&*disk, folder)?.ok_or_else(no_log)?;
+    let derived = derived_places(&*disk, folder, &listed, &remedy);
+    drop(listed);
+    let mut heads = Heads::watching(derived);
+    let survey = opening::survey(&*disk, folder, &mut heads)?.ok_or_else(no_log)?;
     let has_lost_tail = survey.lost_tail.is_some();
     let damaged: Vec<DamagedPlace> = survey.state.unaccepted().cloned().collect();
     let nothing_to_do = |what: &str| Error::NotFound {
@@ -92,13 +99,13 @@ pub(crate) fn recover_as(
         return Err(nothing_to_do("damage"));
     }
     let moved_at = clock.now().as_micros();
-    let finished = opening::finish(&*disk, folder, survey, moved_at, true)?;
+    let finished = opening::finish(&*disk, folder, survey, &mut heads, moved_at, true)?;
     let Finished {
         end,
         segment,
         mut state,
-        segments,
         unfinished,
+        runs,
         ..
     } = finished;
     if let Some(error) = unfinished {
@@ -108,7 +115,7 @@ pub(crate) fn recover_as(
         segment_bytes_max: options.segment_bytes_max,
         reserve_bytes: options.reserve_bytes,
     };
-    let head = state.index.head().position;
+    let head = state.head.position;
     let write_error = |error| Error::io("write the decision", error);
     let tail = Tail::new(
         Arc::clone(&disk),
@@ -124,27 +131,44 @@ pub(crate) fn recover_as(
     };
     let (decisions, lost) = match remedy {
         Remedy::AcceptLoss { reason, evidence } => {
-            let ahead = is_ahead(&mut state, &segments, clock, segment.log_id, &evidence);
-            if !has_lost_tail && !ahead {
+            let id_at = |position| heads.seen(position);
+            let is_ahead = |evidence: &[Checkpoint]| {
+                evidence::check_evidence(&state.facts, head, evidence, id_at).is_some()
+            };
+            let ahead: Vec<Checkpoint> = runs
+                .into_iter()
+                .filter(|run| is_ahead(std::slice::from_ref(run)))
+                .collect();
+            if !has_lost_tail && ahead.is_empty() && !is_ahead(&evidence) {
                 return Err(nothing_to_do("sign of a lost tail"));
             }
+            let ignored = evidence.into_iter().chain(ahead);
             let fork = Fork {
                 log_id: options.log_id.unwrap_or_else(uuid::Uuid::new_v4),
                 position: head,
                 reason,
-                ignored: evidence.into_iter().map(Into::into).collect(),
+                ignored: ignored.map(Into::into).collect(),
             };
             let json = serde_json::to_vec(&fork);
-            state.accept_fork(fork);
+            let facts = Arc::make_mut(&mut state.facts);
+            facts.accept(&Control::Fork(fork), head);
             (vec![json], Vec::new())
         }
         Remedy::AcceptDamage => {
-            let parts = accepted_parts(&state, &damaged);
+            let parts = accepted_parts(&heads, &state, &damaged);
             let decisions = parts.iter().map(serde_json::to_vec).collect();
+            let facts = Arc::make_mut(&mut state.facts);
             for part in parts {
-                state.accept_damage(part);
+                facts.accept(&Control::Damage(part), head);
             }
-            (decisions, state.lost.values().cloned().collect())
+            if !has_lost_tail {
+                // Made again, the index knows which streams miss an event. While a tail is
+                // lost, it is evidence.
+                index::remove_all(&*disk, folder).map_err(|error| {
+                    Error::io("remove the index, which is to be made again", error)
+                })?;
+            }
+            (decisions, facts.lost.values().cloned().collect())
         }
     };
     let mut drafts = vec![Draft::mark(end.next_position)];
@@ -182,7 +206,7 @@ pub(crate) fn recover_as(
         newest().write(&*disk, folder).map_err(write_error)?;
     }
     Ok(Recovered {
-        log_id: state.eras.last().map_or(segment.log_id, |era| era.log_id),
+        log_id: state.facts.newest_log_id().unwrap_or(segment.log_id),
         head,
         accepted: if kind == Kind::Damage {
             damaged
@@ -194,13 +218,17 @@ pub(crate) fn recover_as(
 }
 
 /// What is accepted, in parts that each fit a frame.
-fn accepted_parts(state: &LogState, damaged: &[DamagedPlace]) -> Vec<AcceptedDamage> {
+fn accepted_parts(
+    heads: &Heads,
+    state: &LogState,
+    damaged: &[DamagedPlace],
+) -> Vec<AcceptedDamage> {
     /// Entries of one part: some hundred bytes each, far from the length of a frame.
     const ENTRIES_MAX: usize = 10_000;
     let places: Vec<_> = damaged.iter().map(|damage| damage.place).collect();
     let lost: Vec<_> = damaged
         .iter()
-        .flat_map(|damage| state.lost_events(damage))
+        .flat_map(|damage| heads.lost_events(state, damage))
         .collect();
     let places = places.chunks(ENTRIES_MAX).map(|places| AcceptedDamage {
         places: places.to_vec(),
@@ -214,15 +242,19 @@ fn accepted_parts(state: &LogState, damaged: &[DamagedPlace]) -> Vec<AcceptedDam
     lost.chain(places).collect()
 }
 
-fn is_ahead(
-    state: &mut LogState,
-    segments: &[Arc<crate::log::segment::Segment>],
-    clock: &Arc<dyn Clock>,
-    log_id: LogId,
-    evidence: &[Checkpoint],
-) -> bool {
-    let visible = Visible::new(log_id, state, segments.to_vec(), Arc::clone(clock));
-    let head = visible.head().position;
-    let event_id_at = |position| visible.event_id_at(position).unwrap_or(None);
-    evidence::check_evidence(state, head, evidence, event_id_at).is_some()
+/// The positions of everything that is derived from the log.
+fn derived_places(
+    disk: &dyn Disk,
+    folder: &Path,
+    listed: &Listed,
+    remedy: &Remedy,
+) -> BTreeSet<Position> {
+    let known = index::load(disk, folder, listed.files[0].log_id());
+    let runs = known.candidates.iter().map(|run| run.header.last());
+    let evidence = match remedy {
+        Remedy::AcceptLoss { evidence, .. } => evidence.as_slice(),
+        Remedy::AcceptDamage => &[],
+    };
+    let places = evidence.iter().map(|checkpoint| checkpoint.position);
+    runs.chain(places).collect()
 }

@@ -1,15 +1,18 @@
-//! What the log says, taken in piece by piece: the index, the log's eras, what was found
-//! damaged and what of that an operator has accepted.
+//! What the log says, taken in piece by piece: its events, which an intake receives; its
+//! facts; and what was found damaged.
 
-use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
-use retold_core::{Damage, Era, Error, LogId, Lost, Position, SequenceNumber, StreamId};
+use retold_core::{
+    Damage, Error, LogHead, LogId, Lost, Position, SequenceNumber, StreamId, Timestamp,
+};
 
-use crate::index::Index;
-use crate::log::control::{AcceptedDamage, Control, Fork, KnownPlace, LostEvent, Place};
+use crate::index::{Anchor, IndexEntry};
+use crate::log::control::{Control, Place};
 use crate::log::scan::{Frame, Gap, Piece};
 use crate::log::segment;
-use crate::probe::{self, Probe};
+
+pub(crate) use crate::facts::{Facts, Restore};
 
 /// What to do about damage, for error messages.
 pub(crate) const DAMAGE_ADVICE: &str = "appends are refused until the damage is mended from a \
@@ -35,117 +38,95 @@ pub struct DamagedPlace {
     pub(crate) place: Place,
 }
 
-/// A restore, from its first event on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Restore {
-    pub(crate) origin: LogId,
-    pub(crate) is_done: bool,
-}
-
 /// What the log says.
 pub(crate) struct LogState {
-    pub(crate) index: Index,
-    pub(crate) eras: Vec<Era>,
+    pub(crate) facts: Arc<Facts>,
     pub(crate) damage: Vec<DamagedPlace>,
-    /// Lost events that an operator has accepted.
-    pub(crate) lost: BTreeMap<Position, Lost>,
-    accepted_places: HashSet<(Position, u64)>,
-    /// Places of lost tails that an operator has accepted.
-    pub(crate) ignored: Vec<KnownPlace>,
-    /// The restore that the log began with, if it began with one.
-    pub(crate) restore: Option<Restore>,
+    pub(crate) head: LogHead,
     pub(crate) frames: u64,
+    /// An event was lost before what is read next: sequence numbers may have holes.
+    pub(crate) has_losses: bool,
+}
+
+/// Takes in the events of a log, in order.
+pub(crate) trait Intake {
+    /// Takes in events. Positions that were passed over are lost. Returns the streams of which
+    /// an event is missing before these, with its sequence number; `has_losses` says that
+    /// there may be such.
+    fn events(&mut self, events: &[IndexEntry], has_losses: bool) -> Vec<(StreamId, u64)>;
+
+    /// Notes that all positions up to this one that are not known are lost.
+    fn pass_over(&mut self, through: Position);
+
+    /// Notes a place behind a frame, and what the log said up to there; `is_whole` says that
+    /// nothing is wrong with it that nobody has accepted.
+    fn reach(&mut self, _end: &Anchor, _facts: &Arc<Facts>, _is_whole: bool) {}
 }
 
 impl LogState {
     pub(crate) fn new(log_id: LogId) -> LogState {
+        LogState::after(Arc::new(Facts::new(log_id)))
+    }
+
+    /// Goes on behind a place up to which the log said this.
+    pub(crate) fn after(facts: Arc<Facts>) -> LogState {
         LogState {
-            index: Index::default(),
-            eras: vec![Era { log_id, from: 1 }],
+            has_losses: !facts.lost.is_empty(),
+            facts,
             damage: Vec::new(),
-            lost: BTreeMap::new(),
-            accepted_places: HashSet::new(),
-            ignored: Vec::new(),
-            restore: None,
+            head: LogHead {
+                position: 0,
+                persisted_at: Timestamp::MIN,
+            },
             frames: 0,
         }
     }
 
     /// Takes in a piece of a segment.
-    pub(crate) fn accept(&mut self, segment: Position, piece: Piece) {
+    pub(crate) fn accept(&mut self, segment: Position, piece: Piece, intake: &mut dyn Intake) {
         match piece {
-            Piece::Frame(frame) => self.accept_frame(frame),
-            Piece::Gap(gap) => self.accept_gap(segment, gap),
+            Piece::Frame(frame) => self.accept_frame(segment, frame, intake),
+            Piece::Gap(gap) => self.accept_gap(segment, gap, intake),
         }
     }
 
-    fn accept_frame(&mut self, frame: Frame) {
+    fn accept_frame(&mut self, segment: Position, frame: Frame, intake: &mut dyn Intake) {
         self.frames += 1;
-        for event in frame.events {
-            self.index.insert(event);
+        self.accept_events(&frame.events, intake);
+        if !matches!(frame.control, Control::Silent) {
+            let position = self.head.position;
+            Arc::make_mut(&mut self.facts).accept(&frame.control, position);
+            self.has_losses |= !self.facts.lost.is_empty();
         }
-        match frame.control {
-            Control::Silent => {}
-            Control::Fork(fork) => self.accept_fork(fork),
-            Control::Damage(accepted) => self.accept_damage(accepted),
-            // An append that was quicker makes it void.
-            Control::RestoreBegun(_) if self.index.head().position > 0 => {}
-            Control::RestoreBegun(begun) => {
-                self.restore = Some(Restore {
-                    origin: begun.origin,
-                    is_done: false,
-                });
-            }
-            Control::RestoreDone => {
-                if let Some(restore) = &mut self.restore {
-                    restore.is_done = true;
-                }
-            }
-        }
+        let end = Anchor::behind(segment, &frame);
+        let is_whole = self.unaccepted().next().is_none();
+        intake.reach(&end, &self.facts, is_whole);
     }
 
-    pub(crate) fn accept_fork(&mut self, fork: Fork) {
-        // Decisions are written twice.
-        if self.eras.iter().any(|era| era.log_id == fork.log_id) {
+    fn accept_events(&mut self, events: &[IndexEntry], intake: &mut dyn Intake) {
+        let Some(last) = events.last() else {
             return;
-        }
-        probe::hit(Probe::Forked);
-        self.eras.push(Era {
-            log_id: fork.log_id,
-            from: fork.position + 1,
-        });
-        self.ignored.extend(fork.ignored);
-    }
-
-    pub(crate) fn accept_damage(&mut self, accepted: AcceptedDamage) {
-        probe::hit(Probe::DamageAccepted);
-        let places = accepted.places.iter();
-        self.accepted_places
-            .extend(places.map(|place| (place.segment, place.offset)));
-        for run in &accepted.lost {
-            // A run is believed only as far as the log goes.
-            for position in run.first..=run.last.min(self.index.head().position) {
-                let lost = run.at(position);
-                let kept = self.lost.entry(position).or_insert_with(|| lost.clone());
-                // What is accepted again may say less than the first time.
-                if kept.event_id.is_none() {
-                    *kept = lost;
-                }
-            }
-            if let (Some(stream), Some(sequence_number)) = (stream_of(run), run.sequence_number) {
-                self.index.lose(&stream, sequence_number, run.first);
+        };
+        let dates = events.iter().map(|event| event.persisted_at);
+        self.head = LogHead {
+            position: last.position,
+            persisted_at: dates.fold(self.head.persisted_at, Timestamp::max),
+        };
+        let incomplete = intake.events(events, self.has_losses);
+        if !incomplete.is_empty() {
+            let facts = Arc::make_mut(&mut self.facts);
+            for (stream, missing) in incomplete {
+                let hole = facts.holes.entry(stream.detached()).or_insert(missing);
+                *hole = missing.min(*hole);
             }
         }
     }
 
-    fn accept_gap(&mut self, segment: Position, gap: Gap) {
+    fn accept_gap(&mut self, segment: Position, gap: Gap, intake: &mut dyn Intake) {
         // Salvaged and lost positions of a gap may alternate, each in order.
-        let last_lost = gap.lost.iter().map(|(_, last)| *last).max();
-        for event in gap.salvaged {
-            self.index.insert(event);
-        }
-        self.index.pass_over(last_lost.unwrap_or(0));
-        self.note_damage(DamagedPlace {
+        self.has_losses |= !gap.lost.is_empty();
+        self.accept_events(&gap.salvaged, intake);
+        let damage = DamagedPlace {
             file: format!("log/{}", segment::file_name(segment)),
             offset: gap.offset,
             reason: gap.reason.to_owned(),
@@ -155,13 +136,16 @@ impl LogState {
                 segment,
                 offset: gap.offset,
             },
-        });
+        };
+        self.note_damage(damage, intake);
     }
 
     /// Notes damage; what it lost is passed over.
-    pub(crate) fn note_damage(&mut self, damage: DamagedPlace) {
-        if let Some((_, last)) = damage.lost.last() {
-            self.index.pass_over(*last);
+    pub(crate) fn note_damage(&mut self, damage: DamagedPlace, intake: &mut dyn Intake) {
+        if let Some(last) = damage.lost.iter().map(|(_, last)| *last).max() {
+            self.has_losses = true;
+            self.head.position = self.head.position.max(last);
+            intake.pass_over(last);
         }
         self.damage.push(damage);
     }
@@ -174,53 +158,8 @@ impl LogState {
     }
 
     pub(crate) fn is_accepted(&self, damage: &DamagedPlace) -> bool {
-        let place = (damage.place.segment, damage.place.offset);
-        let are_accepted = |(first, last): &(Position, Position)| {
-            let known = self.lost.range(first..=last).count() as u64;
-            known == last - first + 1
-        };
-        self.accepted_places.contains(&place) && damage.lost.iter().all(are_accepted)
+        self.facts.is_accepted(damage)
     }
-
-    /// What is known of the events that `damage` lost: where a stream misses exactly the
-    /// event that a damaged record still names, the name is believed.
-    pub(crate) fn lost_events(&self, damage: &DamagedPlace) -> Vec<LostEvent> {
-        let mut events = Vec::new();
-        for (first, last) in &damage.lost {
-            let known = damage.known.iter().find(|lost| lost.position == *first);
-            match known {
-                Some(lost) if first == last && self.is_plausible(lost) => {
-                    events.push(LostEvent::from_lost(lost));
-                }
-                _ => events.push(LostEvent {
-                    first: *first,
-                    last: *last,
-                    aggregate_type: None,
-                    aggregate_id: None,
-                    sequence_number: None,
-                    event_id: None,
-                }),
-            }
-        }
-        events
-    }
-
-    fn is_plausible(&self, lost: &Lost) -> bool {
-        let (Some(stream), Some(sequence_number)) = (&lost.stream, lost.sequence_number) else {
-            return false;
-        };
-        match self.index.stream(stream) {
-            Some(info) => {
-                info.hole == Some(sequence_number)
-                    || info.head.sequence_number + 1 == sequence_number
-            }
-            None => sequence_number == 1,
-        }
-    }
-}
-
-fn stream_of(lost: &LostEvent) -> Option<StreamId> {
-    lost.at(lost.first).stream
 }
 
 impl DamagedPlace {

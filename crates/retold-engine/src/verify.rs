@@ -1,10 +1,13 @@
 //! Reads a whole log and says what is wrong with it. Changes nothing, takes no lock.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use retold_core::{Damage, Error, LogId, Position, SequenceNumber, StreamId};
 
 use crate::disk::{Disk, RealDisk};
+use crate::heads::Heads;
+use crate::index::Losses;
 use crate::log::scan::Piece;
 use crate::opening::{self, Survey};
 use crate::state::DamagedPlace;
@@ -57,10 +60,15 @@ pub fn verify(folder: impl AsRef<Path>) -> Result<Verified, Error> {
 /// # Errors
 /// See [`verify`].
 pub fn verify_on(disk: &dyn Disk, folder: impl AsRef<Path>) -> Result<Verified, Error> {
-    describe(opening::survey_beside_writer(disk, folder.as_ref())?)
+    let (survey, heads) = opening::beside_writer(|| {
+        let mut heads = Heads::watching(BTreeSet::new());
+        let survey = opening::survey(disk, folder.as_ref(), &mut heads)?;
+        Ok(survey.map(|survey| (survey, heads)))
+    })?;
+    describe(survey, heads)
 }
 
-fn describe(survey: Survey) -> Result<Verified, Error> {
+fn describe(survey: Survey, mut heads: Heads) -> Result<Verified, Error> {
     let Survey {
         segments,
         mut state,
@@ -77,7 +85,7 @@ fn describe(survey: Survey) -> Result<Verified, Error> {
     for piece in last.into_held() {
         is_whole &= matches!(piece, Piece::Frame(_));
         match is_whole {
-            true => state.accept(newest, piece),
+            true => state.accept(newest, piece, &mut heads),
             false => unfinished_bytes += piece.end() - piece.offset(),
         }
     }
@@ -86,16 +94,16 @@ fn describe(survey: Survey) -> Result<Verified, Error> {
         .iter()
         .cloned()
         .partition(|damage| state.is_accepted(damage));
-    let holes = state.index.holes();
+    let incomplete = Losses::new(&state.facts).holes;
     Ok(Verified {
-        log_id: state.eras.last().map_or(LogId::nil(), |era| era.log_id),
-        head: state.index.head().position,
+        log_id: state.facts.newest_log_id().unwrap_or(LogId::nil()),
+        head: state.head.position,
         segments: segments.len(),
         frames: state.frames,
         damage,
         accepted,
         lost_tail,
-        incomplete_streams: holes.map(|(stream, hole)| (stream.clone(), hole)).collect(),
+        incomplete_streams: incomplete.into_iter().collect(),
         unfinished_bytes,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +13,8 @@ use retold_core::{
 use tokio::sync::watch;
 
 use crate::disk::read_exact;
-use crate::index::{Index, IndexEntry, Location};
+use crate::index::{Anchor, Fault, Index, IndexEntry, Location, Reach, View};
+use crate::log::control::Control;
 use crate::log::record::{self, RecordFault};
 use crate::log::segment::Segment;
 use crate::state::{LogState, RECORD_ADVICE};
@@ -30,7 +31,7 @@ const READ_BYTES: u64 = 1024 * 1024;
 /// The durable part of the log, for reading.
 pub(crate) struct Visible {
     log_id: LogId,
-    index: RwLock<Index>,
+    index: RwLock<Arc<Index>>,
     segments: RwLock<Vec<Arc<Segment>>>,
     /// Lost events that an operator has accepted.
     lost: RwLock<BTreeMap<Position, Lost>>,
@@ -39,55 +40,55 @@ pub(crate) struct Visible {
     eras: RwLock<Vec<Era>>,
     /// Runs of positions that cannot be read, in order.
     missing: RwLock<Vec<(Position, Position)>>,
+    /// Why the index cannot be made whole again.
+    broken: RwLock<Option<Error>>,
+    /// Held while a run is mended.
+    pub(crate) mending: Mutex<()>,
     head: watch::Sender<Position>,
     clock: Arc<dyn Clock>,
 }
 
 impl Visible {
-    /// Takes over what the log says, and hands back the state without its index.
+    /// Shows what an index and the state that it was made with say.
     pub(crate) fn new(
         log_id: LogId,
-        state: &mut LogState,
+        index: Arc<Index>,
+        state: &LogState,
         segments: Vec<Arc<Segment>>,
         clock: Arc<dyn Clock>,
     ) -> Visible {
         let visible = Visible {
             log_id,
-            index: RwLock::default(),
-            segments: RwLock::new(segments),
+            index: RwLock::new(Arc::clone(&index)),
+            segments: RwLock::default(),
             lost: RwLock::default(),
             lost_ids: RwLock::default(),
             eras: RwLock::default(),
             missing: RwLock::default(),
+            broken: RwLock::default(),
+            mending: Mutex::default(),
             head: watch::Sender::new(0),
             clock,
         };
-        visible.replace(state);
+        visible.replace(index, state, segments);
         visible
     }
 
-    /// Takes over the index and what is lost from a state that was read.
-    pub(crate) fn replace(&self, state: &mut LogState) {
-        let mut missing: Vec<_> = state
-            .damage
-            .iter()
-            .flat_map(|damage| damage.lost.clone())
-            .collect();
-        missing.sort_unstable();
-        *write(&self.missing) = missing;
+    /// Takes over everything from a log that was read anew.
+    pub(crate) fn replace(&self, index: Arc<Index>, state: &LogState, segments: Vec<Arc<Segment>>) {
+        let facts = &state.facts;
+        let damaged = state.damage.iter().flat_map(|damage| damage.lost.clone());
+        let accepted = facts.lost.keys().map(|position| (*position, *position));
+        *write(&self.missing) = joined(damaged.chain(accepted).collect());
         let ids = |(position, lost): (&Position, &Lost)| Some((lost.event_id?, *position));
-        *write(&self.lost_ids) = state.lost.iter().filter_map(ids).collect();
-        write(&self.lost).clone_from(&state.lost);
-        write(&self.eras).clone_from(&state.eras);
-        *write(&self.index) = std::mem::take(&mut state.index);
+        *write(&self.lost_ids) = facts.lost.iter().filter_map(ids).collect();
+        write(&self.lost).clone_from(&facts.lost);
+        write(&self.eras).clone_from(&facts.eras);
+        *write(&self.segments) = segments;
+        *write(&self.broken) = None;
+        *write(&self.index) = index;
         let head = self.head().position;
         self.head.send_replace(head);
-    }
-
-    /// Takes over everything from a state that was read anew.
-    pub(crate) fn replace_all(&self, state: &mut LogState, segments: Vec<Arc<Segment>>) {
-        *write(&self.segments) = segments;
-        self.replace(state);
     }
 
     /// Wakes those who wait for the head: it will not move any more.
@@ -96,7 +97,7 @@ impl Visible {
     }
 
     pub(crate) fn head(&self) -> LogHead {
-        self.index().head()
+        read(&self.index).head()
     }
 
     /// The head, to be waited on.
@@ -104,28 +105,68 @@ impl Visible {
         self.head.subscribe()
     }
 
-    pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
-        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn index(&self) -> Arc<Index> {
+        Arc::clone(&read(&self.index))
+    }
+
+    /// Asks the index. A run that cannot answer is mended first.
+    pub(crate) fn ask<T>(
+        &self,
+        mut question: impl FnMut(&View) -> Result<T, Fault>,
+    ) -> Result<T, Error> {
+        /// Far more than there are runs: each is asked again once it was mended.
+        const TRIES: usize = 1_000;
+        for _ in 0..TRIES {
+            let view = read(&self.index).view(Reach::Disk);
+            match question(&view) {
+                Ok(answer) => return Ok(answer),
+                Err(Fault::Bad(run)) => self.mend(run)?,
+                Err(Fault::Cold) => unreachable!("the disk is within reach"),
+            }
+        }
+        let error = io::Error::other("its files change under it again and again");
+        Err(Error::io("read the index", error))
+    }
+
+    /// Asks what of the index lies in memory; none where that is not enough.
+    pub(crate) fn ask_memory<T>(
+        &self,
+        question: impl FnOnce(&View) -> Result<T, Fault>,
+    ) -> Option<T> {
+        let view = read(&self.index).view(Reach::Memory);
+        question(&view).ok()
+    }
+
+    /// Why the index cannot be made whole again, and no append be checked against it.
+    pub(crate) fn broken(&self) -> Option<Error> {
+        read(&self.broken).clone()
+    }
+
+    pub(crate) fn break_off(&self, error: Error) {
+        tracing::error!(%error, "the index cannot be made whole again; appends are refused");
+        *write(&self.broken) = Some(error);
+    }
+
+    pub(crate) fn segments(&self) -> Vec<Arc<Segment>> {
+        read(&self.segments).clone()
     }
 
     pub(crate) fn lost(&self) -> RwLockReadGuard<'_, BTreeMap<Position, Lost>> {
-        self.lost.read().unwrap_or_else(PoisonError::into_inner)
+        read(&self.lost)
     }
 
     /// The position of a lost event whose id is still known.
     pub(crate) fn lost_position(&self, event_id: &EventId) -> Option<Position> {
-        let ids = self.lost_ids.read().unwrap_or_else(PoisonError::into_inner);
-        ids.get(event_id).copied()
+        read(&self.lost_ids).get(event_id).copied()
     }
 
     /// The eras of the log.
     pub(crate) fn eras(&self) -> Vec<Era> {
-        let eras = self.eras.read().unwrap_or_else(PoisonError::into_inner);
-        eras.clone()
+        read(&self.eras).clone()
     }
 
     pub(crate) fn missing(&self) -> RwLockReadGuard<'_, Vec<(Position, Position)>> {
-        self.missing.read().unwrap_or_else(PoisonError::into_inner)
+        read(&self.missing)
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {
@@ -139,24 +180,48 @@ impl Visible {
         }
     }
 
-    /// Shows events that are durable now.
-    pub(crate) fn publish(&self, entries: Vec<IndexEntry>) {
-        let Some(last) = entries.last().map(|entry| entry.position) else {
-            return;
-        };
-        let mut index = write(&self.index);
-        entries.into_iter().for_each(|entry| index.insert(entry));
-        drop(index);
-        self.head.send_replace(last);
+    /// Takes in a decision about the log that is durable now.
+    pub(crate) fn decide(&self, control: &Control) {
+        if !matches!(control, Control::Silent) {
+            let index = self.index();
+            let mut facts = index.facts();
+            Arc::make_mut(&mut facts).accept(control, index.head().position);
+            index.set_facts(facts);
+        }
+    }
+
+    /// Shows events that are durable now, through a place of the log.
+    pub(crate) fn publish(&self, entries: &[IndexEntry], end: &Anchor) {
+        let index = self.index();
+        index.insert(entries);
+        index.show(Some(end), &index.facts());
+        if let Some(last) = entries.last() {
+            self.head.send_replace(last.position);
+        }
     }
 
     /// The id of the event at a position; none where it is lost or past the head.
     pub(crate) fn event_id_at(&self, position: Position) -> Result<Option<EventId>, Error> {
-        if self.index().location(position).is_none() {
+        if self.ask(|view| view.location(position))?.is_none() {
             return Ok(None);
         }
         self.event(position)
             .map(|event| Some(event.metadata.event_id))
+    }
+
+    /// The event with an id. Keys may collide, so each candidate's record is asked.
+    pub(crate) fn event_of(
+        &self,
+        event_id: EventId,
+        candidates: &[Position],
+    ) -> Result<Option<RecordedEvent>, Error> {
+        for position in candidates {
+            let event = self.event(*position)?;
+            if event.metadata.event_id == event_id {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
     }
 
     /// The event at a position.
@@ -173,57 +238,41 @@ impl Visible {
         &'a self,
         positions: &[Position],
     ) -> impl Iterator<Item = Result<RecordedEvent, Error>> + use<'a> {
-        let located: Vec<(Position, Option<Location>)> = {
-            let index = self.index();
-            let locate = |position: &Position| (*position, index.location(*position));
-            positions.iter().map(locate).collect()
+        let locations = self.ask(|view| {
+            let locations = positions.iter().map(|position| view.location(*position));
+            locations.collect::<Result<Vec<_>, _>>()
+        });
+        let (locations, failure) = match locations {
+            Ok(locations) => (locations, None),
+            Err(error) => (vec![None; positions.len()], Some(error)),
         };
+        let segments = self.segments();
+        let located: Vec<Located> = positions
+            .iter()
+            .zip(locations)
+            .map(|(position, location)| Located {
+                position: *position,
+                // Positions of a segment are those from its name on.
+                segment: segments.partition_point(|segment| segment.first_position <= *position),
+                location,
+            })
+            .collect();
         let mut run = Run::default();
         (0..located.len()).map(move |at| {
-            let (position, location) = located[at];
+            if let Some(error) = &failure {
+                return Err(error.clone());
+            }
+            let Located {
+                position, location, ..
+            } = located[at];
             let Some(location) = location else {
                 return Err(self.unreadable(position));
             };
             if at >= run.end {
-                run = self.read_run(&located[at..], at, location);
+                run = read_run(&segments, &located[at..], at, location);
             }
             self.decode(&run, position, location)
         })
-    }
-
-    fn read_run(
-        &self,
-        located: &[(Position, Option<Location>)],
-        at: usize,
-        first: Location,
-    ) -> Run {
-        let (mut count, mut from, mut end) = neighbours(located, first);
-        let segment = {
-            let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(&segments[first.segment as usize])
-        };
-        let read = |from: u64, end: u64| {
-            read_exact(&*segment.file, from, (end - from) as usize).map(Bytes::from)
-        };
-        let mut bytes = read(from, end);
-        if bytes.is_err() && count > 1 {
-            // One bad sector must not take its neighbours with it.
-            count = 1;
-            from = first.offset.into();
-            end = from + u64::from(first.bytes);
-            bytes = read(from, end);
-        }
-        let wanted = located[..count]
-            .iter()
-            .filter_map(|(_, location)| *location);
-        let wanted: u64 = wanted.map(|location| u64::from(location.bytes)).sum();
-        Run {
-            end: at + count,
-            from,
-            bytes,
-            segment: segment.name(),
-            is_sparse: wanted * 2 < end - from,
-        }
     }
 
     fn decode(
@@ -275,6 +324,46 @@ impl Visible {
     }
 }
 
+/// Where the record of a position lies.
+struct Located {
+    position: Position,
+    /// The segment's place in the list of segments, from 1.
+    segment: usize,
+    location: Option<Location>,
+}
+
+fn read_run(segments: &[Arc<Segment>], located: &[Located], at: usize, first: Location) -> Run {
+    let (mut count, mut from, mut end) = neighbours(located, first);
+    let Some(segment) = located[0].segment.checked_sub(1) else {
+        return Run {
+            end: at + 1,
+            bytes: Err(io::ErrorKind::UnexpectedEof.into()),
+            ..Run::default()
+        };
+    };
+    let segment = &segments[segment];
+    let read = |from: u64, end: u64| {
+        read_exact(&*segment.file, from, (end - from) as usize).map(Bytes::from)
+    };
+    let mut bytes = read(from, end);
+    if bytes.is_err() && count > 1 {
+        // One bad sector must not take its neighbours with it.
+        count = 1;
+        from = first.offset.into();
+        end = from + u64::from(first.bytes);
+        bytes = read(from, end);
+    }
+    let wanted = located[..count].iter().filter_map(|next| next.location);
+    let wanted: u64 = wanted.map(|location| u64::from(location.bytes)).sum();
+    Run {
+        end: at + count,
+        from,
+        bytes,
+        segment: segment.name(),
+        is_sparse: wanted * 2 < end - from,
+    }
+}
+
 /// A stretch of a segment that was read in one go.
 struct Run {
     /// The place in the list of positions at which the next stretch begins.
@@ -298,26 +387,43 @@ impl Default for Run {
     }
 }
 
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Runs of positions in order, neighbours as one.
+fn joined(mut runs: Vec<(Position, Position)>) -> Vec<(Position, Position)> {
+    runs.sort_unstable();
+    let mut joined: Vec<(Position, Position)> = Vec::new();
+    for (first, last) in runs {
+        match joined.last_mut() {
+            Some(before) if first <= before.1 + 1 => before.1 = last.max(before.1),
+            _ => joined.push((first, last)),
+        }
+    }
+    joined
+}
+
 /// How many of the records lie close enough to the first to be read with it, and the stretch
 /// of the file that they lie in.
-fn neighbours(located: &[(Position, Option<Location>)], first: Location) -> (usize, u64, u64) {
+fn neighbours(located: &[Located], first: Location) -> (usize, u64, u64) {
     let mut from = u64::from(first.offset);
     let mut end = from + u64::from(first.bytes);
     let mut run = 1;
-    for (_, location) in &located[1..] {
-        let Some(location) = location else { break };
+    for next in &located[1..] {
+        let Some(location) = next.location else { break };
         let next_from = u64::from(location.offset);
         let next_end = next_from + u64::from(location.bytes);
         let (all_from, all_end) = (from.min(next_from), end.max(next_end));
         let gap = next_from
             .saturating_sub(end)
             .max(from.saturating_sub(next_end));
-        if location.segment != first.segment || gap > SKIP_BYTES || all_end - all_from > READ_BYTES
-        {
+        let is_beside = next.segment == located[0].segment && gap <= SKIP_BYTES;
+        if !is_beside || all_end - all_from > READ_BYTES {
             break;
         }
         (from, end) = (all_from, all_end);

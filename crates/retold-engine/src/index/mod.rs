@@ -1,18 +1,35 @@
 //! Where everything is: event ids, streams, correlation ids, tags, times. Derived from the
-//! log. This first form lies in memory and is rebuilt by a scan when the log is opened; run
-//! files will take over behind the same methods.
+//! log: the newest events lie in a table in memory, all others in *runs*, sorted files that
+//! never change and are merged in the background. Any of those files may be deleted or damaged
+//! at any moment; what they held is read from the log again.
 
-mod memory;
+mod anchor;
+mod cache;
+mod directory;
+mod keys;
+mod load;
+mod merger;
+mod part;
+mod run;
+mod set;
+mod statistics;
+mod table;
+mod view;
 
 use retold_core::{EventId, Position, SequenceNumber, StreamHead, StreamId, Text, Timestamp};
 
-pub(crate) use memory::Index;
+pub(crate) use anchor::Anchor;
+pub(crate) use keys::{Keys, StreamKey, Term};
+pub(crate) use load::{Known, load, newest_named, remove_all};
+pub(crate) use merger::Merger;
+pub(crate) use part::{Fault, Part, Reach, RunNumber};
+pub(crate) use set::Index;
+pub(crate) use table::Table;
+pub(crate) use view::{Losses, View};
 
-/// Where a record lies.
+/// Where a record lies in its segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Location {
-    /// The segment's place in the list of segments.
-    pub(crate) segment: u32,
     pub(crate) offset: u32,
     pub(crate) bytes: u32,
 }
@@ -37,11 +54,4 @@ pub(crate) struct StreamInfo {
     pub(crate) head: StreamHead,
     /// The first sequence number whose event is missing, if one is.
     pub(crate) hole: Option<SequenceNumber>,
-}
-
-/// What can be looked up besides event ids and streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Term<'a> {
-    Correlation(&'a str),
-    Tag(&'a str),
 }

@@ -105,6 +105,11 @@ impl LostEvent {
         }
     }
 
+    /// Whether nothing but positions is known.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.aggregate_type.is_none() && self.sequence_number.is_none() && self.event_id.is_none()
+    }
+
     pub(crate) fn from_lost(lost: &Lost) -> LostEvent {
         let stream = lost.stream.as_ref();
         LostEvent {

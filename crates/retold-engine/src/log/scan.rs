@@ -71,14 +71,6 @@ impl Piece {
         }
     }
 
-    /// The events of the piece.
-    pub(crate) fn into_events(self) -> Vec<IndexEntry> {
-        match self {
-            Piece::Frame(frame) => frame.events,
-            Piece::Gap(gap) => gap.salvaged,
-        }
-    }
-
     /// The place in the chain behind the piece, which begins at `link`.
     pub(crate) fn link_behind(&self, link: Link) -> Link {
         match self {
@@ -130,7 +122,7 @@ impl From<io::Error> for ScanError {
 }
 
 /// A place in the chain of frames.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Link {
     /// The position of the next event.
     pub(crate) next_position: Position,
@@ -144,8 +136,6 @@ pub(crate) struct Link {
 pub(crate) struct Scanner {
     window: Window,
     log_id: LogId,
-    /// The segment's place in the list of segments.
-    ordinal: u32,
     offset: u64,
     link: Link,
     /// The place in the chain before the first piece that is held.
@@ -155,17 +145,10 @@ pub(crate) struct Scanner {
 
 impl Scanner {
     /// Begins at an offset of a segment's file, at a place of the chain.
-    pub(crate) fn new(
-        file: Arc<dyn File>,
-        log_id: LogId,
-        ordinal: u32,
-        offset: u64,
-        link: Link,
-    ) -> Scanner {
+    pub(crate) fn new(file: Arc<dyn File>, log_id: LogId, offset: u64, link: Link) -> Scanner {
         Scanner {
             window: Window::new(file),
             log_id,
-            ordinal,
             offset,
             link,
             base: link,
@@ -187,6 +170,22 @@ impl Scanner {
                 accept(front);
             }
             self.held.push_back(piece);
+        }
+        Ok(())
+    }
+
+    /// Goes on to an offset before which everything is known to have been durable, and hands
+    /// over all pieces. Stops earlier where there is nothing more.
+    pub(crate) fn run_through(
+        &mut self,
+        end: u64,
+        accept: &mut dyn FnMut(Piece),
+    ) -> Result<(), ScanError> {
+        while self.offset < end {
+            match self.next_piece()? {
+                Some(piece) => accept(piece),
+                None => break,
+            }
         }
         Ok(())
     }
@@ -452,7 +451,6 @@ impl Scanner {
         Ok(IndexEntry {
             position,
             location: Location {
-                segment: self.ordinal,
                 offset: u32::try_from(offset).map_err(|_| unknown)?,
                 bytes: u32::try_from(bytes.len()).map_err(|_| unknown)?,
             },

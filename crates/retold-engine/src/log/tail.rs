@@ -10,6 +10,7 @@ use retold_core::{LogId, Position};
 use super::frame::{self, Digest, Header, Kind};
 use super::segment::{self, FIRST_FRAME, Head, PreviousSegment, Segment, SegmentHeader};
 use crate::disk::Disk;
+use crate::index::Anchor;
 use crate::planted::{self, Bug};
 use crate::probe::{self, Probe};
 
@@ -28,7 +29,6 @@ pub(crate) struct Tail {
     folder: PathBuf,
     growth: Growth,
     segment: Arc<Segment>,
-    ordinal: u32,
     offset: u64,
     reserved: u64,
     previous: Digest,
@@ -48,13 +48,6 @@ pub(crate) struct Draft {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Where a frame came to lie.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Written {
-    pub(crate) ordinal: u32,
-    pub(crate) offset: u64,
-}
-
 /// Why a frame was not written.
 #[derive(Debug)]
 pub(crate) enum WriteFailure {
@@ -67,7 +60,6 @@ pub(crate) enum WriteFailure {
 /// Where the log ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct End {
-    pub(crate) ordinal: u32,
     pub(crate) offset: u64,
     /// The digest of the last frame, or of the segment's header where there is none.
     pub(crate) previous: Digest,
@@ -90,7 +82,6 @@ impl Tail {
             folder,
             growth,
             segment,
-            ordinal: end.ordinal,
             offset: end.offset,
             reserved,
             previous: end.previous,
@@ -106,8 +97,8 @@ impl Tail {
         self.next_position
     }
 
-    /// Writes a frame behind the last one and syncs it.
-    pub(crate) fn write(&mut self, mut draft: Draft) -> Result<Written, WriteFailure> {
+    /// Writes a frame behind the last one and syncs it; returns the place behind it.
+    pub(crate) fn write(&mut self, mut draft: Draft) -> Result<Anchor, WriteFailure> {
         if draft.first_position != self.next_position {
             // Written like this, the frame would break the chain for every later reader.
             let error = io::Error::other("a frame does not follow the log");
@@ -130,14 +121,18 @@ impl Tail {
         file.write_at(&draft.bytes, self.offset)
             .and_then(|()| self.sync_frame())
             .map_err(WriteFailure::Failed)?;
-        let written = Written {
-            ordinal: self.ordinal,
-            offset: self.offset,
-        };
+        let frame = self.offset;
         self.offset += header.stride();
         self.previous = digest;
         self.next_position = header.first_position + header.events();
-        Ok(written)
+        Ok(Anchor {
+            segment: self.segment.first_position,
+            frame,
+            offset: self.offset,
+            next_position: self.next_position,
+            epoch: self.epoch,
+            previous: digest,
+        })
     }
 
     fn sync_frame(&self) -> io::Result<()> {
@@ -236,7 +231,6 @@ impl Tail {
         // when the disk is full.
         self.begun.push(Arc::clone(&segment));
         self.segment = segment;
-        self.ordinal += 1;
         self.offset = FIRST_FRAME;
         self.reserved = FIRST_FRAME;
         self.previous = header.digest();

@@ -15,6 +15,7 @@ use retold_core::{
 };
 
 use crate::disk::sim::SimDisk;
+use crate::index::Merger;
 use crate::log::frame::MAGIC;
 use crate::log::segment::file_name;
 use crate::write::syncer::Syncer;
@@ -26,6 +27,7 @@ const FOLDER: &str = "/store";
 struct Engine {
     store: EngineStore,
     syncer: Option<Syncer>,
+    merger: Option<Merger>,
 }
 
 /// Small segments, so that a few appends begin a new one.
@@ -45,13 +47,25 @@ impl Engine {
 
     fn open_with(disk: &SimDisk, options: Options) -> Result<Engine, Error> {
         let disk = Arc::new(disk.clone());
-        let (store, syncer) = EngineStore::open_unstarted(disk, FOLDER.into(), options)?;
-        Ok(Engine { store, syncer })
+        let (store, background) = EngineStore::open_unstarted(disk, FOLDER.into(), options)?;
+        let (syncer, merger) = background
+            .map(|background| (background.syncer, background.merger))
+            .unzip();
+        Ok(Engine {
+            store,
+            syncer,
+            merger,
+        })
+    }
+
+    /// Makes and merges runs until there is nothing to do, or the disk refuses.
+    fn merge(&mut self) {
+        while self.merger.as_mut().is_some_and(Merger::step) {}
     }
 
     /// Appends, and takes steps until the answer is there.
     fn append(&mut self, append: Append) -> Result<Appended, Error> {
-        let Engine { store, syncer } = self;
+        let Engine { store, syncer, .. } = self;
         let mut future = store.append(append);
         loop {
             if let Poll::Ready(value) = future.as_mut().poll(&mut idle()) {
@@ -170,7 +184,7 @@ fn is_corrupt<T: std::fmt::Debug>(result: Result<T, Error>) -> bool {
 
 fn copy(from: &SimDisk) -> SimDisk {
     let disk = SimDisk::default();
-    for folder in [FOLDER, &format!("{FOLDER}/log")] {
+    for folder in [FOLDER, &format!("{FOLDER}/log"), &format!("{FOLDER}/index")] {
         crate::disk::Disk::create_folder(&disk, Path::new(folder)).unwrap();
     }
     for path in from.paths() {

@@ -13,6 +13,7 @@ use retold_core::{
 
 use super::model::{Model, Verdict, is_same};
 use crate::disk::sim::SimDisk;
+use crate::index::Merger;
 use crate::write::syncer::Syncer;
 use crate::{EngineStore, Options};
 
@@ -24,6 +25,7 @@ type Answering<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 pub(super) struct Engine {
     pub(super) store: Arc<EngineStore>,
     syncer: Option<Syncer>,
+    merger: Option<Merger>,
     waiting: Vec<Waiting>,
     /// A write failed: nothing more may be written.
     is_poisoned: bool,
@@ -69,10 +71,14 @@ pub(super) enum Excuse {
 impl Engine {
     pub(super) fn open(disk: &SimDisk, options: Options) -> Result<Engine, Error> {
         let disk = Arc::new(disk.clone());
-        let (store, syncer) = EngineStore::open_unstarted(disk, FOLDER.into(), options)?;
+        let (store, background) = EngineStore::open_unstarted(disk, FOLDER.into(), options)?;
+        let (syncer, merger) = background
+            .map(|background| (background.syncer, background.merger))
+            .unzip();
         Ok(Engine {
             store: Arc::new(store),
             syncer,
+            merger,
             waiting: Vec::new(),
             is_poisoned: false,
             unknown: Vec::new(),
@@ -144,6 +150,13 @@ impl Engine {
         // Nobody waits for a mark: whether it failed shows here.
         self.note_poison();
         self.look(model, excuse);
+    }
+
+    /// Lets the merger work a little; how often it found something to do.
+    pub(super) fn merge(&mut self, steps: u64) -> u64 {
+        let mut merger = self.merger.as_mut();
+        let mut step = |_: &u64| merger.as_mut().is_some_and(|merger| merger.step());
+        (0..steps).take_while(|nth| step(nth)).count() as u64
     }
 
     /// A caller that waits goes away; what it asked for stands.
@@ -277,6 +290,7 @@ impl Engine {
         let store = Arc::clone(&self.store);
         let mut closing = store.close();
         assert!(closing.as_mut().poll(&mut idle()).is_ready());
+        self.merger = None;
         if let Some(syncer) = self.syncer.take() {
             syncer.run();
         }

@@ -1,7 +1,7 @@
 //! Faults that may lose what was safe: bits that flip, files that vanish or turn into older
 //! copies, disks that lie. Each must be reported, or have changed nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use retold_core::{LogId, Position, RecordedEvent};
 
@@ -67,7 +67,7 @@ impl Harm {
 
     /// Whether reading from an open store may fail.
     pub(super) fn may_rot(&self) -> bool {
-        self.is_open || self.has_lied
+        self.is_open || self.has_lied || self.is_any()
     }
 
     /// Whether it is nothing but one flipped bit.
@@ -93,6 +93,15 @@ impl Harm {
     /// What was accepted as lost is not to come back from an older copy.
     pub(super) fn forget_images(&mut self) {
         self.images.clear();
+    }
+
+    /// Some of it is still there while the store is open; what was decided is settled.
+    pub(super) fn stays(&mut self) {
+        self.is_open = true;
+        self.backup = None;
+        self.older.clear();
+        self.decided = Decided::default();
+        self.is_missing |= self.spots == 0;
     }
 
     /// A backup was put back.
@@ -236,8 +245,11 @@ impl World {
     /// A file that matters: mostly a segment.
     fn pick_file(&mut self) -> Option<PathBuf> {
         let paths = self.disk.paths();
-        let is_cut = |path: &&PathBuf| !path.to_string_lossy().contains("/cut-");
-        let paths: Vec<&PathBuf> = paths.iter().filter(is_cut).collect();
+        let matters = |path: &&PathBuf| {
+            let path = path.to_string_lossy();
+            !path.contains("/cut-") && !path.contains("/index/")
+        };
+        let paths: Vec<&PathBuf> = paths.iter().filter(matters).collect();
         match paths.is_empty() {
             true => None,
             false => Some((*self.dice.pick(&paths)).clone()),
@@ -246,15 +258,61 @@ impl World {
 
     fn flip_a_bit(&mut self) -> Option<PathBuf> {
         let path = self.pick_file()?;
+        self.flip_a_bit_of(&path).then(|| {
+            self.harm.spots += 1;
+            path
+        })
+    }
+
+    fn flip_a_bit_of(&mut self, path: &Path) -> bool {
+        self.try_to_flip(path).unwrap_or(false)
+    }
+
+    fn try_to_flip(&mut self, path: &Path) -> Option<bool> {
         let content = self.disk.content(&path)?;
         // Zeros at the end are room that was reserved; a bit there is flipped now and then.
         let end = content.iter().rposition(|byte| *byte != 0)? as u64 + 16;
         let bit = self.dice.below(end * 8);
-        if !self.disk.flip_bit(&path, bit) {
-            return None;
+        Some(self.disk.flip_bit(path, bit))
+    }
+
+    /// What goes wrong with the files of the index: it may change no answer, ever.
+    pub(super) fn harm_index(&mut self) {
+        let is_of_index = |path: &PathBuf| path.to_string_lossy().contains("/index/");
+        let paths: Vec<PathBuf> = self.disk.paths().into_iter().filter(is_of_index).collect();
+        if paths.is_empty() {
+            return;
         }
-        self.harm.spots += 1;
-        Some(path)
+        let path = self.dice.pick(&paths).clone();
+        match self.dice.below(6) {
+            0 | 1 => {
+                self.note(|| format!("a bit flips in {}", path.display()));
+                self.flip_a_bit_of(&path);
+            }
+            2 => {
+                self.note(|| format!("{} is lost", path.display()));
+                self.disk.lose(&path);
+            }
+            3 => {
+                self.note(|| format!("{} is cut short", path.display()));
+                let mut content = self.disk.content(&path).unwrap_or_default();
+                content.truncate(self.dice.index(content.len() + 1));
+                self.disk.tamper(&path, content);
+            }
+            4 => {
+                self.note(|| format!("a sector of {} turns bad", path.display()));
+                let from = self.dice.below(3_000);
+                self.disk.fail_reads(&path, from..from + 64);
+            }
+            _ if self.is_lossy => {}
+            _ => {
+                if let Some(image) = &self.index_image {
+                    self.note(|| format!("an older copy of {} is put back", path.display()));
+                    self.disk.put_back_file(image, &path);
+                }
+                self.index_image = Some(self.disk.image());
+            }
+        }
     }
 
     /// Faults that could have shortened the log: how many events may be missing at its end

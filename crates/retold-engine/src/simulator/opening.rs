@@ -12,6 +12,7 @@ use super::model::{Model, is_same};
 use super::world::World;
 use crate::disk::sim::Call;
 use crate::log::segment::{file_name, position_of};
+use crate::verify_on;
 
 /// Times that the log is opened in a row before that counts as never.
 const ATTEMPTS_MAX: usize = 24;
@@ -173,8 +174,11 @@ impl World {
     /// The log takes appends: nothing may be missing but what the faults allow.
     fn opened(&mut self, engine: Engine, before: &Before) {
         self.report.openings += 1;
-        let entries = whole_log(&engine);
+        let (entries, unreadable) = whole_log(&engine, self.harm.is_any());
         self.report.reads += entries.len() as u64;
+        if unreadable > 0 {
+            return self.opened_with_damage(engine, &entries, unreadable);
+        }
         let cut_files = self.cut_files_now();
         let has_cut = cut_files.len() > self.cut_files.len();
         self.check_cut(&engine, before, &cut_files);
@@ -202,11 +206,39 @@ impl World {
         } else {
             self.vouched = self.vouched.min(head);
         }
-        self.mend_reads();
-        self.harm.is_over();
+        self.clear_harm();
         self.disk.set_powersafe(true);
         self.take_restore_up(&engine);
         self.engine = Some(engine);
+    }
+
+    /// The log takes appends, since its index is whole, but some of it cannot be read: that is
+    /// told to whoever reads it. What can be read must be true.
+    fn opened_with_damage(&mut self, engine: Engine, entries: &[Entry], unreadable: usize) {
+        self.note(|| format!("opened, but {unreadable} events cannot be read"));
+        let is_known = |entry: &Entry| matches!(entry, Entry::Lost(_)) || self.is_known(entry);
+        let stranger = entries.iter().find(|entry| !is_known(entry));
+        assert!(stranger.is_none(), "the log never held {stranger:?}");
+        drop(engine);
+        self.decide();
+    }
+
+    /// What was done to the disk is over where nothing of it is left in the log; else reading
+    /// may meet it at any time.
+    fn clear_harm(&mut self) {
+        if !self.harm.is_any() {
+            return self.harm.is_over();
+        }
+        let report = verify_on(&self.disk, FOLDER);
+        let is_clean =
+            report.is_ok_and(|report| report.damage.is_empty() && report.lost_tail.is_none());
+        match is_clean {
+            true => {
+                self.mend_reads();
+                self.harm.is_over();
+            }
+            false => self.harm.stays(),
+        }
     }
 
     /// The log must be what it was, and may go on with calls whose outcome was unknown.
@@ -406,11 +438,11 @@ impl World {
     /// Reads the whole log of the open store and compares it.
     pub(super) fn compare_whole_log(&mut self) {
         let Some(engine) = &self.engine else { return };
-        let may_fail = self.harm.may_rot() || self.disk.is_disturbed();
+        let may_fail = self.harm.may_rot() || self.has_accepted || self.disk.is_disturbed();
         if may_fail {
             return;
         }
-        let entries = whole_log(engine);
+        let (entries, _) = whole_log(engine, false);
         self.report.reads += entries.len() as u64;
         let kept = self.model.entries();
         assert_eq!(entries.len(), kept.len());
@@ -443,8 +475,10 @@ fn goes_on_with(rest: &[Entry], unknown: &[Vec<retold_core::RecordedEvent>]) -> 
     rest.is_empty()
 }
 
-/// All entries of the log of an open store.
-fn whole_log(engine: &Engine) -> Vec<Entry> {
+/// All entries of the log of an open store, and how many cannot be read where that `may_be`.
+fn whole_log(engine: &Engine, may_be: bool) -> (Vec<Entry>, usize) {
+    let head = engine.head();
+    let mut unreadable = 0;
     let mut entries = Vec::new();
     let mut after = 0;
     loop {
@@ -455,7 +489,19 @@ fn whole_log(engine: &Engine) -> Vec<Entry> {
             },
             ..LogQuery::after(after).limit(PAGE_ENTRIES)
         }));
-        let page = page.unwrap_or_else(|error| panic!("a log that takes appends is read: {error}"));
+        let page = match page {
+            Ok(page) => page,
+            Err(Error::Corrupt { .. }) if may_be => {
+                // The page before ended where this one begins.
+                unreadable += 1;
+                after += 1;
+                match after < head {
+                    true => continue,
+                    false => break,
+                }
+            }
+            Err(error) => panic!("a log that takes appends cannot be read: {error}"),
+        };
         entries.extend(page.entries);
         match page.next {
             Some(next) => after = next,
@@ -463,7 +509,8 @@ fn whole_log(engine: &Engine) -> Vec<Entry> {
         }
     }
     for (entry, position) in entries.iter().zip(1..) {
-        assert_eq!(entry.position(), position, "positions have a hole");
+        let is_next = entry.position() == position || unreadable > 0;
+        assert!(is_next, "positions have a hole before {}", entry.position());
     }
-    entries
+    (entries, unreadable)
 }

@@ -17,7 +17,8 @@ use super::model::Model;
 use super::restoring::Restoring;
 use super::{OPERATIONS_MIN, POWER_CUTS_MIN, Report};
 use crate::disk::sim::dice::Dice;
-use crate::disk::sim::{Call, Fault, SimDisk};
+use crate::disk::sim::{Call, Fault, Image, SimDisk};
+use crate::options::IndexOptions;
 use crate::{Options, probe, verify_on};
 
 pub(super) struct World {
@@ -46,6 +47,10 @@ pub(super) struct World {
     /// What was moved aside: it must never vanish.
     pub(super) cut_files: BTreeMap<PathBuf, Vec<u8>>,
     pub(super) segment_bytes_max: u64,
+    /// Events after which a table becomes a run.
+    memory_events: usize,
+    /// A copy of the index from another time.
+    pub(super) index_image: Option<Image>,
     pub(super) report: Report,
     /// Failed calls up to the last time that they were looked at.
     failures_seen: u64,
@@ -76,7 +81,9 @@ impl World {
             epoch: 0,
             cut_files: BTreeMap::new(),
             segment_bytes_max: *dice.pick(&[700, 1_200, 2_048, 4_096]),
+            memory_events: *dice.pick(&[3, 8, 8, 20, 1_000]),
             report: Report::default(),
+            index_image: None,
             failures_seen: 0,
             power_cuts: 0,
             trace,
@@ -128,6 +135,12 @@ impl World {
         Options {
             segment_bytes_max: self.segment_bytes_max,
             reserve_bytes: 512,
+            index: IndexOptions {
+                memory_events: self.memory_events,
+                cache_bytes: 32 * 1024,
+                page_bytes: 1024,
+                secret: Some(*self.log_id.as_bytes()),
+            },
             evidence: self.evidence.into_iter().collect(),
             clock: self.clock.clone(),
             holder: "the simulator".to_owned(),
@@ -143,8 +156,9 @@ impl World {
             self.clock.pass(&mut self.dice);
             match self.dice.below(100) {
                 0..42 => self.append(),
-                42..55 => self.step(),
-                55..60 => self.mark(),
+                42..51 => self.step(),
+                51..56 => self.merge(),
+                56..60 => self.mark(),
                 60..76 => self.read(),
                 76..79 => self.jump(),
                 79..82 => self.follow(),
@@ -152,7 +166,8 @@ impl World {
                 83..87 => self.let_a_call_fail(),
                 87..89 => self.change_room(),
                 89..91 => self.take_checkpoint(),
-                91..94 => self.harm_while_open(),
+                91..93 => self.harm_while_open(),
+                93 => self.harm_index(),
                 94..97 => self.die_within_a_few_calls(),
                 97..98 => self.end_in_order(),
                 98..99 => self.kill(),
@@ -173,7 +188,8 @@ impl World {
     pub(super) fn excuse(&mut self) -> Excuse {
         let failures = self.disk.failures();
         let has_failed = failures > std::mem::replace(&mut self.failures_seen, failures);
-        match has_failed || self.harm.may_rot() || self.disk.has_halted() {
+        // A run that covers accepted damage is not mended from the log before it is opened anew.
+        match has_failed || self.harm.may_rot() || self.has_accepted || self.disk.has_halted() {
             true => Excuse::Unreadable,
             false => Excuse::None,
         }
@@ -230,6 +246,12 @@ impl World {
             self.vouched = self.vouched.max(before);
             self.note_epoch();
         }
+    }
+
+    fn merge(&mut self) {
+        let steps = 1 + self.dice.below(4);
+        let done = self.with_engine(|engine, _, _| engine.merge(steps));
+        self.note(|| format!("merge: {} steps", done.unwrap_or(0)));
     }
 
     fn mark(&mut self) {
@@ -371,6 +393,9 @@ impl World {
             self.disk.evict();
         }
         self.harm_at_rest();
+        if self.dice.percent(20) {
+            self.harm_index();
+        }
     }
 
     /// A store that takes no appends any more is opened again, sooner or later.

@@ -8,7 +8,7 @@ use retold_core::{
     StreamId,
 };
 
-use crate::index::Index;
+use crate::index::{Fault, View};
 use crate::state::{RECORD_ADVICE, damaged_stream};
 use crate::visible::Visible;
 use crate::write::recent::LookedUp;
@@ -21,35 +21,61 @@ pub(super) enum Found {
 
 /// Looks at event ids, then at heads, among what is durable.
 pub(super) fn look_up(visible: &Visible, append: &Append) -> Result<Found, Error> {
-    let (positions, looked_up) = {
-        let index = visible.index();
-        let position = |event: &retold_core::NewEvent| index.position_of(event.metadata.event_id);
-        let positions: Vec<Option<Position>> = append.events().iter().map(position).collect();
-        let conditions = append
-            .conditions()
-            .iter()
-            .filter_map(|condition| match condition {
-                Condition::Stream { stream, .. } => Some(stream),
-                _ => None,
-            });
-        let streams = append
-            .events()
-            .iter()
-            .map(|event| &event.stream)
-            .chain(conditions);
-        let looked_up = heads(&index, streams);
-        (positions, looked_up)
-    };
+    let asked = visible.ask(|view| ask(view, append))?;
+    judge(visible, append, asked)
+}
+
+/// The same as far as it takes no more than what lies in memory; none where it takes more.
+pub(super) fn look_up_in_memory(
+    visible: &Visible,
+    append: &Append,
+) -> Option<Result<Found, Error>> {
+    let asked = visible.ask_memory(|view| ask(view, append))?;
+    // Records lie on the disk.
+    let is_new = asked.candidates.iter().all(Vec::is_empty);
+    is_new.then(|| judge(visible, append, asked))
+}
+
+/// What the index says of an append.
+struct Asked {
+    /// Where each event may stand already.
+    candidates: Vec<Vec<Position>>,
+    heads: Result<LookedUp, Error>,
+}
+
+fn ask(view: &View, append: &Append) -> Result<Asked, Fault> {
+    let candidates = |event: &retold_core::NewEvent| view.positions_of(&event.metadata.event_id);
+    let candidates = append.events().iter().map(candidates);
+    let candidates = candidates.collect::<Result<_, _>>()?;
+    let conditions = append
+        .conditions()
+        .iter()
+        .filter_map(|condition| match condition {
+            Condition::Stream { stream, .. } => Some(stream),
+            _ => None,
+        });
+    let streams = append
+        .events()
+        .iter()
+        .map(|event| &event.stream)
+        .chain(conditions);
+    Ok(Asked {
+        candidates,
+        heads: heads(view, streams)?,
+    })
+}
+
+fn judge(visible: &Visible, append: &Append, asked: Asked) -> Result<Found, Error> {
     refuse_lost_ids(visible, append)?;
-    if positions.iter().all(Option::is_none) {
-        return looked_up.map(Found::New);
+    let mut recorded: Vec<Option<RecordedEvent>> = Vec::with_capacity(asked.candidates.len());
+    for (event, candidates) in append.events().iter().zip(&asked.candidates) {
+        recorded.push(visible.event_of(event.metadata.event_id, candidates)?);
     }
-    let recorded: Vec<Option<RecordedEvent>> = positions
-        .into_iter()
-        .map(|position| position.map(|position| visible.event(position)).transpose())
-        .collect::<Result<_, _>>()?;
+    if recorded.iter().all(Option::is_none) {
+        return asked.heads.map(Found::New);
+    }
     match append.identify(&recorded)? {
-        Identity::New => looked_up.map(Found::New),
+        Identity::New => asked.heads.map(Found::New),
         Identity::Repeated => Ok(Found::Repeated(Appended {
             is_new: false,
             events: recorded.into_iter().flatten().collect(),
@@ -77,23 +103,23 @@ fn refuse_lost_ids(visible: &Visible, append: &Append) -> Result<(), Error> {
 
 /// The heads of some streams, of which no event may be missing.
 pub(super) fn heads<'a>(
-    index: &Index,
+    view: &View,
     streams: impl Iterator<Item = &'a StreamId>,
-) -> Result<LookedUp, Error> {
+) -> Result<Result<LookedUp, Error>, Fault> {
     let mut heads: HashMap<StreamId, SequenceNumber> = HashMap::new();
     for stream in streams {
         if heads.contains_key(stream) {
             continue;
         }
-        let info = index.stream(stream);
+        let info = view.stream(stream)?;
         if let Some(hole) = info.and_then(|info| info.hole) {
-            return Err(damaged_stream(stream, hole));
+            return Ok(Err(damaged_stream(stream, hole)));
         }
         let head = info.map_or(0, |info| info.head.sequence_number);
         heads.insert(stream.clone(), head);
     }
-    Ok(LookedUp {
-        through: index.head().position,
+    Ok(Ok(LookedUp {
+        through: view.head().position,
         heads,
-    })
+    }))
 }

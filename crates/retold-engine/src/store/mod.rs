@@ -6,7 +6,7 @@ mod restore;
 mod room;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
@@ -17,12 +17,14 @@ use retold_core::{
 };
 use tokio::sync::{oneshot, watch};
 
-use self::look_up::{Found, look_up};
+use self::look_up::{Found, look_up, look_up_in_memory};
 use self::restore::restore;
 use self::room::Room;
 use crate::disk::{Disk, Lock, RealDisk};
 use crate::evidence;
 use crate::follower::Follower;
+use crate::index::Merger;
+use crate::indexing;
 use crate::log::tail::{Draft, Growth, Tail, WriteFailure};
 use crate::opening::{self, Finished};
 use crate::options::Options;
@@ -37,7 +39,13 @@ use crate::write::writer::Writer;
 /// The embedded event store: one folder, one process that writes.
 pub struct EngineStore {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What is done in the background of a store that takes appends.
+pub(crate) struct Background {
+    pub(crate) syncer: Syncer,
+    pub(crate) merger: Merger,
 }
 
 pub(crate) struct Shared {
@@ -48,8 +56,8 @@ pub(crate) struct Shared {
     refusal: Option<Error>,
     /// The restore that the log began with, if it began with one.
     restore: tokio::sync::Mutex<Option<Restore>>,
-    /// Whether the store's thread has ended, or never was.
-    has_ended: watch::Sender<bool>,
+    /// How many threads of the store have not ended.
+    running: watch::Sender<usize>,
     room: Room,
     lock: Mutex<Option<Lock>>,
 }
@@ -80,47 +88,53 @@ impl EngineStore {
         if options.read_only {
             return EngineStore::open_read_only(disk, folder, options);
         }
-        let (store, syncer) = EngineStore::open_unstarted(disk, folder, options)?;
-        if let Some(syncer) = syncer {
+        let (store, background) = EngineStore::open_unstarted(disk, folder, options)?;
+        if let Some(Background { syncer, merger }) = background {
+            store.start("retold-merger", move || merger.run())?;
             store.start("retold-syncer", move || syncer.run())?;
         }
         Ok(store)
     }
 
-    /// Opens the log without the thread that writes: a test takes its steps by itself.
+    /// Opens the log without its threads: a test takes their steps by itself.
     pub(crate) fn open_unstarted(
         disk: Arc<dyn Disk>,
         folder: PathBuf,
         options: Options,
-    ) -> Result<(EngineStore, Option<Syncer>), Error> {
+    ) -> Result<(EngineStore, Option<Background>), Error> {
         let mut lock = Some(opening::lock(&*disk, &folder, &options.holder)?);
-        let survey = match opening::survey(&*disk, &folder)? {
-            Some(survey) => survey,
+        let read = || indexing::open(&disk, &folder, &options.index, true);
+        let (survey, mut indexing) = match read()? {
+            Some(read) => read,
             None => {
                 let log_id = options.log_id.unwrap_or_else(uuid::Uuid::new_v4);
                 opening::create(&*disk, &folder, log_id)?;
-                let survey = opening::survey(&*disk, &folder)?;
-                survey.expect("a log that was just made is there")
+                read()?.expect("a log that was just made is there")
             }
         };
         let moved_at = options.clock.now().as_micros();
-        let finished = opening::finish(&*disk, &folder, survey, moved_at, false)?;
+        let finished = opening::finish(&*disk, &folder, survey, &mut indexing, moved_at, false)?;
         let Finished {
             end,
             segment,
-            mut state,
+            state,
             segments,
             unfinished,
             lost_tail,
+            mut runs,
+            unused,
         } = finished;
+        indexing.finish(&state.facts);
         let log_id = segment.log_id;
-        let restore = state.restore;
+        let restore = state.facts.restore;
         let damaged = state.unaccepted().next().map(|damage| damage.to_error());
-        let visible = Visible::new(log_id, &mut state, segments, Arc::clone(&options.clock));
+        let clock = Arc::clone(&options.clock);
+        let visible = Visible::new(log_id, indexing.index, &state, segments, clock);
+        runs.extend(options.evidence.iter().copied());
         // What cannot be read is damage, and reported as such.
-        let evidence = |position| visible.event_id_at(position).unwrap_or(None);
-        let ahead =
-            evidence::check_evidence(&state, visible.head().position, &options.evidence, evidence);
+        let event_id_at = |position| visible.event_id_at(position).unwrap_or(None);
+        let head = visible.head().position;
+        let ahead = evidence::check_evidence(&state.facts, head, &runs, event_id_at);
         let refusal = unfinished
             .map(|error| match error.kind() {
                 std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
@@ -137,7 +151,7 @@ impl EngineStore {
             .or(damaged);
         let visible = Arc::new(visible);
         let mut writer = None;
-        let mut syncer = None;
+        let mut background = None;
         if let Some(refusal) = &refusal {
             tracing::error!(%refusal, "the log is open for reading only");
         } else {
@@ -166,13 +180,16 @@ impl EngineStore {
             }
             made.queue().is_restoring = is_restoring && !planted::is(Bug::RestoreForgotten);
             let (made_for, shown) = (Arc::clone(&made), Arc::clone(&visible));
-            syncer = lock
-                .take()
-                .map(|lock| Syncer::new(tail, made_for, shown, lock));
+            // What is of no use goes only now: it might have been evidence.
+            let merger = Merger::new(Arc::clone(&visible), unused);
+            background = lock.take().map(|lock| Background {
+                syncer: Syncer::new(tail, made_for, shown, lock),
+                merger,
+            });
             writer = Some(made);
         }
         let store = EngineStore::assemble(visible, writer, None, refusal, restore, lock);
-        Ok((store, syncer))
+        Ok((store, background))
     }
 
     fn open_read_only(
@@ -191,7 +208,8 @@ impl EngineStore {
         folder: PathBuf,
         options: Options,
     ) -> Result<(EngineStore, Arc<Follower>), Error> {
-        let follower = Follower::open(disk, folder, options.clock)?;
+        let clock = Arc::clone(&options.clock);
+        let follower = Follower::open(disk, folder, options.index, clock)?;
         let follower = Arc::new(follower);
         let refusal = Error::Unsupported {
             what: "append: the store is open for reading only".into(),
@@ -207,17 +225,17 @@ impl EngineStore {
         Ok((store, follower))
     }
 
-    /// Starts the thread of the store; `close` and dropping the store wait for its end.
+    /// Starts a thread of the store; `close` and dropping the store wait for its end.
     fn start(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-        let ended = Ended(self.shared.has_ended.clone());
-        self.shared.has_ended.send_replace(false);
+        let ended = Ended(self.shared.running.clone());
+        self.shared.running.send_modify(|running| *running += 1);
         let thread = std::thread::Builder::new().name(name.into());
         let thread = thread.spawn(move || {
             let _ended = ended;
             run();
         });
         let thread = thread.map_err(|error| Error::io("start a thread", error))?;
-        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        self.threads().push(thread);
         Ok(())
     }
 
@@ -236,12 +254,16 @@ impl EngineStore {
                 follower,
                 refusal,
                 restore: tokio::sync::Mutex::new(restore),
-                has_ended: watch::Sender::new(true),
+                running: watch::Sender::new(0),
                 room: Room::new(),
                 lock: Mutex::new(lock),
             }),
-            thread: Mutex::new(None),
+            threads: Mutex::default(),
         }
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Why the store refuses appends since it was opened; none where it takes them.
@@ -254,8 +276,9 @@ impl EngineStore {
         &self.shared
     }
 
-    /// Tells the thread to finish what was accepted and to end.
+    /// Tells the threads to finish what was accepted and to end.
     fn stop(&self) {
+        self.shared.visible.index().close();
         if let Some(writer) = &self.shared.writer {
             writer.close();
         }
@@ -276,24 +299,22 @@ impl EngineStore {
     }
 }
 
-/// Tells that the thread has ended, also when it panicked.
-struct Ended(watch::Sender<bool>);
+/// Tells that a thread has ended, also when it panicked.
+struct Ended(watch::Sender<usize>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        self.0.send_replace(true);
+        self.0.send_modify(|running| *running -= 1);
     }
 }
 
 impl Drop for EngineStore {
     fn drop(&mut self) {
         self.stop();
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(thread) = thread.take() {
+        for thread in std::mem::take(&mut *self.threads()) {
             // A thread that panicked has left nobody waiting.
             let _ = thread.join();
         }
-        drop(thread);
         self.release();
     }
 }
@@ -308,6 +329,21 @@ impl Shared {
                 event_ids: event_ids(),
             }),
         }
+    }
+
+    /// Looks up what an append rests on, where it keeps no future waiting for the disk; hands
+    /// the append back.
+    async fn look_up(&self, append: Append) -> (Result<Found, Error>, Append) {
+        if let Some(error) = self.visible.broken() {
+            return (Err(error), append);
+        }
+        if let Some(found) = look_up_in_memory(&self.visible, &append) {
+            return (found, append);
+        }
+        let (visible, append) = (Arc::clone(&self.visible), Arc::new(append));
+        let asked = Arc::clone(&append);
+        let found = off_thread(move || look_up(&visible, &asked)).await;
+        (found, Arc::unwrap_or_clone(append))
     }
 }
 
@@ -366,7 +402,9 @@ impl EventStore for EngineStore {
             .sum();
         let mut append = append;
         loop {
-            let looked_up = match look_up(&shared.visible, &append)? {
+            let (found, again) = shared.look_up(append).await;
+            append = again;
+            let looked_up = match found? {
                 Found::New(looked_up) => looked_up,
                 Found::Repeated(appended) => return Ok(appended),
             };
@@ -407,7 +445,14 @@ impl EventStore for EngineStore {
     }
 
     async fn stream_head(&self, stream: &StreamId) -> Result<Option<StreamHead>, Error> {
-        let info = self.shared.visible.index().stream(stream);
+        let visible = &self.shared.visible;
+        let info = match visible.ask_memory(|view| view.stream(stream)) {
+            Some(info) => info,
+            None => {
+                let (visible, stream) = (Arc::clone(visible), stream.clone());
+                off_thread(move || visible.ask(|view| view.stream(&stream))).await?
+            }
+        };
         let head = info.map(|info| info.head);
         Ok(head.filter(|head| head.sequence_number > 0))
     }
@@ -419,7 +464,7 @@ impl EventStore for EngineStore {
     async fn streams(&self, query: StreamsQuery) -> Result<StreamsPage, Error> {
         query.check()?;
         let visible = Arc::clone(&self.shared.visible);
-        off_thread(move || Ok(visible.index().streams(&query))).await
+        off_thread(move || visible.ask(|view| view.streams(&query))).await
     }
 
     async fn wait_past(&self, position: Position) -> Result<Position, Error> {
@@ -450,8 +495,8 @@ impl EventStore for EngineStore {
     async fn close(&self) -> Result<(), Error> {
         self.stop();
         // Whoever else closes the store waits for the same end.
-        let mut ended = self.shared.has_ended.subscribe();
-        let _ = ended.wait_for(|has_ended| *has_ended).await;
+        let mut running = self.shared.running.subscribe();
+        let _ = running.wait_for(|running| *running == 0).await;
         self.release();
         Ok(())
     }

@@ -105,17 +105,19 @@ fn parts(events: Vec<RecordedEvent>) -> Vec<Vec<RecordedEvent>> {
 
 /// Checks that restored events go on where the log ends.
 fn check_restored(visible: &Visible, events: &[RecordedEvent]) -> Result<(), Error> {
-    let index = visible.index();
-    let head = index.head();
+    let head = visible.head();
     if events
         .first()
         .is_some_and(|event| event.persisted_at < head.persisted_at)
     {
         return Err(Error::invalid("persistedAt", "must not run backwards"));
     }
-    let mut heads = heads(&index, events.iter().map(|event| &event.stream))?.heads;
+    let streams = || events.iter().map(|event| &event.stream);
+    let mut heads = visible.ask(|view| heads(view, streams()))??.heads;
     for event in events {
-        if index.position_of(event.metadata.event_id).is_some() {
+        let event_id = event.metadata.event_id;
+        let candidates = visible.ask(|view| view.positions_of(&event_id))?;
+        if visible.event_of(event_id, &candidates)?.is_some() {
             return Err(Error::invalid(
                 "metadata.eventId",
                 "must not be the same for two events",

@@ -4,6 +4,7 @@ use retold_core::{Append, Appended, Error, EventId, LogId, Position, RecordedEve
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::index::{IndexEntry, Location};
+use crate::log::control::Control;
 use crate::log::frame::{HEADER_BYTES, Kind};
 use crate::log::record;
 use crate::log::tail::Draft;
@@ -89,6 +90,8 @@ pub(crate) fn ids_of(events: &[RecordedEvent]) -> Vec<EventId> {
 pub(crate) struct Group {
     kind: Kind,
     first_position: Position,
+    /// What it decides about the log, where it holds no events.
+    pub(crate) control: Control,
     /// Room for the header, then the records.
     bytes: Vec<u8>,
     lengths: Vec<u32>,
@@ -102,6 +105,7 @@ impl Group {
         Group {
             kind,
             first_position,
+            control: Control::Silent,
             bytes: vec![0; HEADER_BYTES],
             lengths: Vec::new(),
             entries: Vec::new(),
@@ -126,7 +130,6 @@ impl Group {
         self.entries.push(IndexEntry {
             position: event.position,
             location: Location {
-                segment: 0,
                 offset: u32::try_from(offset).expect("groups are far smaller than 4 GiB"),
                 bytes: length,
             },
@@ -141,6 +144,8 @@ impl Group {
     }
 
     pub(crate) fn push_control(&mut self, log_id: LogId, json: &[u8]) {
+        let control = Control::parse(self.kind, json);
+        self.control = control.expect("a decision that is written can be read");
         let length = record::encode_control(&mut self.bytes, log_id, self.first_position, json);
         self.lengths.push(length);
     }

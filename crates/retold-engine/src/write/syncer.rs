@@ -50,7 +50,14 @@ impl Syncer {
         let _guard = PanicGuard(Arc::clone(&self.writer));
         loop {
             match self.writer.next(IDLE, self.needs_mark) {
-                Work::Write(group) => self.write(group),
+                Work::Write(group) => {
+                    self.write(group);
+                    // Early and slightly, so that appends never have to wait for the index.
+                    let pause = self.visible.index().pressure();
+                    if !pause.is_zero() {
+                        std::thread::sleep(pause);
+                    }
+                }
                 Work::Idle => self.mark(),
                 Work::Closed => {
                     self.mark();
@@ -111,13 +118,13 @@ impl Syncer {
                 if events > 0 {
                     self.writer.statistics.record(events, began.elapsed());
                 }
-                let frame = u32::try_from(written.offset).expect("segments are at most 4 GiB");
+                let frame = u32::try_from(written.frame).expect("segments are at most 4 GiB");
                 let mut entries = std::mem::take(&mut group.entries);
                 for entry in &mut entries {
-                    entry.location.segment = written.ordinal;
                     entry.location.offset += frame;
                 }
-                self.visible.publish(entries);
+                self.visible.decide(&group.control);
+                self.visible.publish(&entries, &written);
                 if planted::is(Bug::VisibleBeforeSync) {
                     self.tail.sync_late();
                 }

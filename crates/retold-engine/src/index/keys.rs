@@ -1,0 +1,78 @@
+//! Keys of the index: SipHash-2-4 with 128 bits (Aumasson and Bernstein, 2012) under a secret
+//! that is drawn when the first run is made, so that nobody can choose ids that collide.
+
+use std::hash::Hasher as _;
+
+use retold_core::{EventId, StreamId};
+use siphasher::sip128::{Hasher128 as _, SipHasher};
+
+/// Bytes of the secret.
+pub(crate) const SECRET_BYTES: usize = 16;
+
+/// The key of a stream: long enough to stand for its name. Two of 2^32 streams share one with
+/// a chance of 2^-65.
+pub(crate) type StreamKey = u128;
+
+/// The 48 highest bits of a hash: a hit is confirmed against the record.
+pub(crate) type ShortHash = u64;
+
+/// Bits of a [`ShortHash`].
+pub(crate) const SHORT_BITS: u32 = 48;
+
+/// What can be looked up besides event ids and streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Term<'a> {
+    Correlation(&'a str),
+    Tag(&'a str),
+}
+
+/// Makes keys.
+#[derive(Clone, Copy)]
+pub(crate) struct Keys {
+    secret: [u8; SECRET_BYTES],
+    hasher: SipHasher,
+}
+
+impl Keys {
+    pub(crate) fn new(secret: [u8; SECRET_BYTES]) -> Keys {
+        Keys {
+            secret,
+            hasher: SipHasher::new_with_key(&secret),
+        }
+    }
+
+    pub(crate) fn secret(&self) -> [u8; SECRET_BYTES] {
+        self.secret
+    }
+
+    pub(crate) fn event(&self, event_id: &EventId) -> ShortHash {
+        short(self.hash(0, event_id.as_bytes(), b""))
+    }
+
+    pub(crate) fn stream(&self, stream: &StreamId) -> StreamKey {
+        let aggregate_type = stream.aggregate_type().as_bytes();
+        self.hash(1, aggregate_type, stream.aggregate_id().as_bytes())
+    }
+
+    pub(crate) fn term(&self, term: Term<'_>) -> ShortHash {
+        short(match term {
+            Term::Correlation(text) => self.hash(2, text.as_bytes(), b""),
+            Term::Tag(text) => self.hash(3, text.as_bytes(), b""),
+        })
+    }
+
+    /// Over the kind of key, the length of the first part, and both parts.
+    fn hash(&self, kind: u8, first: &[u8], second: &[u8]) -> u128 {
+        let mut hasher = self.hasher;
+        let length = u8::try_from(first.len()).unwrap_or(u8::MAX);
+        hasher.write(&[kind, length]);
+        hasher.write(first);
+        hasher.write(second);
+        hasher.finish128().as_u128()
+    }
+}
+
+/// The highest bits of a key of a stream, for its filter.
+pub(crate) fn short(key: u128) -> ShortHash {
+    (key >> (u128::BITS - SHORT_BITS)) as u64
+}

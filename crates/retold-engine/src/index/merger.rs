@@ -1,0 +1,225 @@
+//! The merger: makes runs of full tables, and one run of several. A step function that a
+//! thread drives in production and a simulator drives from its seed.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::part::{Fault, Part};
+use super::run::{BuildError, Building, Merged, Run};
+use super::set::Index;
+use super::statistics::add;
+use crate::probe::{self, Probe};
+use crate::visible::Visible;
+
+/// Runs of about one size that become one: each event is written again once for each power of
+/// this, and look-ups ask at most about so many runs of each size.
+const RUNS_MERGED: usize = 4;
+
+/// Runs that become one at most, after a stretch was mended.
+const RUNS_MERGED_MAX: usize = 8;
+
+/// Positions of a run at most: half of what its entries can count.
+const RUN_POSITIONS_MAX: u64 = 1 << 31;
+
+/// Entries written in one step: a fraction of a millisecond.
+const STEP_ENTRIES: usize = 8 * 1024;
+
+/// A run of so many tables is synced: what is lost with the power is read from the log again,
+/// which must not take long.
+const SYNCED_TABLES: u64 = 8;
+
+/// How long a disk that refuses to write is left alone.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Makes and merges runs.
+pub(crate) struct Merger {
+    visible: Arc<Visible>,
+    index: Arc<Index>,
+    /// By the tier of what is merged; smaller ones come first.
+    jobs: BTreeMap<u32, Job>,
+    /// Files that nothing needs any more.
+    garbage: VecDeque<String>,
+    has_failed: bool,
+}
+
+/// Runs that become one.
+struct Job {
+    inputs: Vec<Arc<Run>>,
+    building: Building,
+    unnamed: String,
+    is_synced: bool,
+}
+
+impl Merger {
+    /// `garbage` names files in the folder of the index that are of no use.
+    pub(crate) fn new(visible: Arc<Visible>, garbage: Vec<String>) -> Merger {
+        Merger {
+            index: visible.index(),
+            visible,
+            jobs: BTreeMap::new(),
+            garbage: garbage.into(),
+            has_failed: false,
+        }
+    }
+
+    /// Works until the index is closed. What is unfinished then is begun anew another time.
+    pub(crate) fn run(mut self) {
+        while !self.index.has_closed() {
+            if !self.step() {
+                // A table that fills up meanwhile wakes the thread.
+                self.index.wait(RETRY);
+            }
+        }
+    }
+
+    /// Does a bounded piece of work; false where there is nothing to do, or the disk refuses.
+    pub(crate) fn step(&mut self) -> bool {
+        self.has_failed = false;
+        if let Some(table) = self.index.oldest_full_table() {
+            match self.index.flush(&table) {
+                Ok(run) => {
+                    self.index
+                        .replace(&[Part::Table(table)], vec![Part::Run(run)]);
+                }
+                Err(error) => self.fail(error),
+            }
+            return !self.has_failed;
+        }
+        if let Some(name) = self.garbage.pop_front() {
+            self.index.remove(&name);
+            return true;
+        }
+        if let Some((tier, inputs)) = self.plan() {
+            match self.begin(inputs) {
+                Ok(job) => {
+                    self.jobs.insert(tier, job);
+                }
+                Err(error) => self.fail(error),
+            }
+            return !self.has_failed;
+        }
+        let Some((tier, mut job)) = self.jobs.pop_first() else {
+            return false;
+        };
+        match job.building.advance(STEP_ENTRIES) {
+            Ok(false) => {
+                self.jobs.insert(tier, job);
+            }
+            Ok(true) => self.finish(job),
+            Err(error) => {
+                self.index.remove(&job.unnamed);
+                self.fail(error);
+            }
+        }
+        !self.has_failed
+    }
+
+    fn begin(&self, inputs: Vec<Arc<Run>>) -> Result<Job, BuildError> {
+        let positions: u64 = inputs.iter().map(|run| run.len()).sum();
+        let table = self.index.settings().memory_events as u64;
+        let is_synced = positions >= SYNCED_TABLES * table;
+        let (file, unnamed) = self.index.make_file()?;
+        let source = Merged(inputs.clone().into());
+        Ok(Job {
+            inputs,
+            building: Building::new(Arc::new(source), file, is_synced),
+            unnamed,
+            is_synced,
+        })
+    }
+
+    /// Puts the new run in the place of the old ones, which are removed once it is durable.
+    fn finish(&mut self, job: Job) {
+        let finished = job.building.finish().map_err(BuildError::Io);
+        let published = finished
+            .and_then(|(header, file)| self.index.publish(header, file, &job.unnamed))
+            .and_then(|run| match job.is_synced {
+                true => self.index.sync_names().map(|()| run),
+                false => Ok(run),
+            });
+        let run = match published {
+            Ok(run) => run,
+            Err(error) => {
+                self.index.remove(&job.unnamed);
+                return self.fail(error);
+            }
+        };
+        let inputs: Vec<Part> = job.inputs.iter().cloned().map(Part::Run).collect();
+        if self
+            .index
+            .replace(&inputs, vec![Part::Run(Arc::clone(&run))])
+        {
+            add(&self.index.cache().counters.merges);
+            probe::hit(Probe::RunsMerged);
+            let names = job.inputs.iter().map(|run| run.name.clone());
+            self.garbage.extend(names);
+        } else {
+            // One of them was mended meanwhile.
+            self.garbage.push_back(run.name.clone());
+        }
+    }
+
+    fn fail(&mut self, error: BuildError) {
+        match error {
+            BuildError::Fault(Fault::Bad(run)) => {
+                // The store refuses appends where this fails, and says why.
+                self.has_failed = self.visible.mend(run).is_err();
+            }
+            BuildError::Fault(Fault::Cold) => self.has_failed = true,
+            BuildError::Io(error) => {
+                tracing::warn!(%error, "could not write a run of the index; trying again");
+                self.has_failed = true;
+            }
+        }
+    }
+
+    /// The next runs to become one: the first that follow one another, and of which none is
+    /// larger than their tier.
+    fn plan(&self) -> Option<(u32, Vec<Arc<Run>>)> {
+        let parts = self.index.parts();
+        let table = self.index.settings().memory_events as u64;
+        let tier = |run: &Run| (run.len() / table).max(1).ilog(RUNS_MERGED as u64);
+        let is_free = |run: &Arc<Run>| {
+            let mut inputs = self.jobs.values().flat_map(|job| &job.inputs);
+            run.len() <= RUN_POSITIONS_MAX / RUNS_MERGED_MAX as u64
+                && !inputs.any(|input| Arc::ptr_eq(input, run))
+        };
+        let tiers = parts.iter().filter_map(|part| match part {
+            Part::Run(run) => Some(tier(run)),
+            Part::Table(_) => None,
+        });
+        let highest = tiers.max()?;
+        for at_most in (0..=highest).filter(|tier| !self.jobs.contains_key(tier)) {
+            let mut group: Vec<Arc<Run>> = Vec::new();
+            for part in parts.iter() {
+                match part {
+                    Part::Run(run) if tier(run) <= at_most && is_free(run) => {
+                        group.push(Arc::clone(run));
+                    }
+                    _ if group.len() >= RUNS_MERGED => break,
+                    _ => group.clear(),
+                }
+            }
+            if group.len() >= RUNS_MERGED {
+                group.truncate(RUNS_MERGED_MAX);
+                return Some((at_most, group));
+            }
+        }
+        None
+    }
+
+    /// Full tables, and events of runs that are being merged: what is still to be written.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.jobs.is_empty() && self.garbage.is_empty() && self.plan().is_none()
+    }
+}
+
+impl Drop for Merger {
+    fn drop(&mut self) {
+        // Files in the making are of no use to anybody.
+        for job in std::mem::take(&mut self.jobs).into_values() {
+            self.index.remove(&job.unnamed);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! What a table in memory and a run on the disk both answer, each for the positions it covers.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use retold_core::{EventId, Position, SequenceNumber, StreamId, Timestamp};
+
+use super::Location;
+use super::keys::{ShortHash, StreamKey};
+use super::run::Run;
+use super::table::Table;
+
+/// How far a look-up may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Only to what lies in memory.
+    Memory,
+    /// To the disk.
+    Disk,
+}
+
+/// Why a look-up has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It would have to go to the disk.
+    Cold,
+    /// A run is not as it was written.
+    Bad(RunNumber),
+}
+
+/// Names a run that is open in this process.
+pub(crate) type RunNumber = u64;
+
+/// The events of a stream in one part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) first_sequence: SequenceNumber,
+    /// Sequence numbers from the first to the last, missing ones included.
+    pub(crate) count: u32,
+    /// Where a run lists their positions.
+    pub(crate) start: u32,
+    /// The position of the newest one.
+    pub(crate) last: Position,
+}
+
+impl Span {
+    pub(crate) fn last_sequence(&self) -> SequenceNumber {
+        self.first_sequence + u64::from(self.count) - 1
+    }
+}
+
+/// The extremes of both times in a block of positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub(crate) earliest: Timestamp,
+    pub(crate) latest: Timestamp,
+    pub(crate) first_persisted_at: Timestamp,
+    pub(crate) last_persisted_at: Timestamp,
+}
+
+/// Positions that one block sums up; blocks begin at multiples of this, plus one.
+pub(crate) const BLOCK_POSITIONS: u64 = 1_024;
+
+impl Block {
+    /// No event: rules everything out.
+    pub(crate) const EMPTY: Block = Block {
+        earliest: Timestamp::MAX,
+        latest: Timestamp::MIN,
+        first_persisted_at: Timestamp::MAX,
+        last_persisted_at: Timestamp::MIN,
+    };
+
+    pub(crate) fn number(position: Position) -> u64 {
+        (position - 1) / BLOCK_POSITIONS
+    }
+
+    pub(crate) fn widen(&mut self, other: &Block) {
+        self.earliest = self.earliest.min(other.earliest);
+        self.latest = self.latest.max(other.latest);
+        self.first_persisted_at = self.first_persisted_at.min(other.first_persisted_at);
+        self.last_persisted_at = self.last_persisted_at.max(other.last_persisted_at);
+    }
+}
+
+/// A part of the index that covers a stretch of positions.
+#[derive(Clone)]
+pub(crate) enum Part {
+    Table(Arc<RwLock<Table>>),
+    Run(Arc<Run>),
+}
+
+/// Answers of a part. Nothing behind `through` is answered; runs end before every head.
+impl Part {
+    pub(crate) fn first(&self) -> Position {
+        match self {
+            Part::Table(table) => read(table).first(),
+            Part::Run(run) => run.first(),
+        }
+    }
+
+    pub(crate) fn last(&self) -> Position {
+        match self {
+            Part::Table(table) => read(table).last(),
+            Part::Run(run) => run.last(),
+        }
+    }
+
+    /// Where the record of a position lies; none where it is lost.
+    pub(crate) fn location(
+        &self,
+        position: Position,
+        reach: Reach,
+    ) -> Result<Option<Location>, Fault> {
+        match self {
+            Part::Table(table) => Ok(read(table).location(position)),
+            Part::Run(run) => run.location(position, reach),
+        }
+    }
+
+    /// The positions at which an event id may stand.
+    pub(crate) fn positions_of(
+        &self,
+        event_id: &EventId,
+        hash: ShortHash,
+        through: Position,
+        reach: Reach,
+    ) -> Result<Vec<Position>, Fault> {
+        match self {
+            Part::Table(table) => Ok(read(table).positions_of(event_id, through)),
+            Part::Run(run) => run.positions_of(event_id, hash, reach),
+        }
+    }
+
+    /// The events of a stream.
+    pub(crate) fn span(
+        &self,
+        key: StreamKey,
+        through: Position,
+        reach: Reach,
+    ) -> Result<Option<Span>, Fault> {
+        match self {
+            Part::Table(table) => Ok(read(table).span(key, through)),
+            Part::Run(run) => run.span(key, reach),
+        }
+    }
+
+    /// The positions of so many sequence numbers of a span, from the nth on; none for those
+    /// that are missing.
+    pub(crate) fn stream_positions(
+        &self,
+        key: StreamKey,
+        span: &Span,
+        from: u32,
+        count: u32,
+        reach: Reach,
+    ) -> Result<Vec<Option<Position>>, Fault> {
+        match self {
+            Part::Table(table) => Ok(read(table).stream_positions(key, from, count)),
+            Part::Run(run) => run.stream_positions(span, from, count, reach),
+        }
+    }
+
+    /// How many sequence numbers of a span come before the first event behind a position.
+    pub(crate) fn count_through(
+        &self,
+        key: StreamKey,
+        span: &Span,
+        position: Position,
+        reach: Reach,
+    ) -> Result<u32, Fault> {
+        match self {
+            Part::Table(table) => Ok(read(table).count_through(key, position)),
+            Part::Run(run) => run.count_through(span, position, reach),
+        }
+    }
+
+    /// The first positions after `after`, at most `limit`, at which a term may stand.
+    pub(crate) fn postings(
+        &self,
+        hash: ShortHash,
+        after: Position,
+        through: Position,
+        limit: usize,
+        reach: Reach,
+    ) -> Result<Vec<Position>, Fault> {
+        match self {
+            Part::Table(table) => Ok(read(table).postings(hash, after, through, limit)),
+            Part::Run(run) => run.postings(hash, after, limit, reach),
+        }
+    }
+
+    /// The extremes of the block that a position lies in.
+    pub(crate) fn block(&self, position: Position, reach: Reach) -> Result<Block, Fault> {
+        match self {
+            Part::Table(table) => Ok(read(table).block(position)),
+            Part::Run(run) => run.block(position, reach),
+        }
+    }
+
+    /// The first streams in order of their names that begin in this part and are not before
+    /// `from`, at most `limit`.
+    pub(crate) fn names(
+        &self,
+        from: std::ops::Bound<&StreamId>,
+        through: Position,
+        limit: usize,
+        reach: Reach,
+    ) -> Result<Vec<StreamId>, Fault> {
+        match self {
+            Part::Table(table) => Ok(read(table).names(from, through, limit)),
+            Part::Run(run) => run.names(from, limit, reach),
+        }
+    }
+}
+
+pub(crate) fn read(table: &RwLock<Table>) -> std::sync::RwLockReadGuard<'_, Table> {
+    table.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn write(table: &RwLock<Table>) -> std::sync::RwLockWriteGuard<'_, Table> {
+    table.write().unwrap_or_else(PoisonError::into_inner)
+}

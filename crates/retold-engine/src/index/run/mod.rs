@@ -1,0 +1,382 @@
+//! A run: an immutable file that answers for a stretch of positions. FORMAT.md draws it.
+
+mod build;
+mod filter;
+mod header;
+mod names;
+mod page;
+mod search;
+mod source;
+mod writer;
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use retold_core::{EventId, Position, StreamId};
+
+use super::Location;
+use super::cache::PageCache;
+use super::keys::{SHORT_BITS, ShortHash, StreamKey, short};
+use super::part::{Block, Fault, Reach, RunNumber, Span};
+use super::table::MISSING;
+use crate::disk::File;
+use crate::log::coding::array;
+use crate::state::Facts;
+
+pub(crate) use build::{BuildError, Building};
+pub(crate) use header::{HEADER_BYTES, Header, Section};
+pub(crate) use page::{PAGE_BYTES_MAX, PAGE_BYTES_MIN, Page};
+pub(crate) use source::{Merged, Sorted};
+
+/// Bytes of what the facts of a run may take: a damaged header must not claim memory.
+const FACTS_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// An open run.
+pub(crate) struct Run {
+    pub(crate) number: RunNumber,
+    pub(crate) name: String,
+    pub(crate) header: Header,
+    file: Arc<dyn File>,
+    cache: Arc<PageCache>,
+}
+
+impl Run {
+    pub(crate) fn new(
+        number: RunNumber,
+        name: String,
+        header: Header,
+        file: Arc<dyn File>,
+        cache: Arc<PageCache>,
+    ) -> Run {
+        Run {
+            number,
+            name,
+            header,
+            file,
+            cache,
+        }
+    }
+
+    pub(crate) fn first(&self) -> Position {
+        self.header.first()
+    }
+
+    pub(crate) fn last(&self) -> Position {
+        self.header.last()
+    }
+
+    /// Positions in the run.
+    pub(crate) fn len(&self) -> u64 {
+        self.last() + 1 - self.first()
+    }
+
+    /// Bytes of the file.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.header.file_bytes()
+    }
+
+    pub(crate) fn location(
+        &self,
+        position: Position,
+        reach: Reach,
+    ) -> Result<Option<Location>, Fault> {
+        let entry = self.entry(Section::Locations, position - self.first(), reach)?;
+        let location = decode_location(entry.bytes());
+        Ok((location.bytes > 0).then_some(location))
+    }
+
+    pub(crate) fn positions_of(
+        &self,
+        event_id: &EventId,
+        hash: ShortHash,
+        reach: Reach,
+    ) -> Result<Vec<Position>, Fault> {
+        let (least, greatest) = self.header.ids;
+        if *event_id < least || *event_id > greatest {
+            return Ok(Vec::new());
+        }
+        if !self.may_hold(Section::IdFilter, hash, reach)? {
+            return Ok(Vec::new());
+        }
+        self.listed(Section::Ids, hash, 0, usize::MAX, reach)
+    }
+
+    pub(crate) fn span(&self, key: StreamKey, reach: Reach) -> Result<Option<Span>, Fault> {
+        if !self.may_hold(Section::StreamFilter, short(key), reach)? {
+            return Ok(None);
+        }
+        let at = self.lower_bound(Section::Streams, key, reach)?;
+        if at == self.header.section(Section::Streams).entries {
+            return Ok(None);
+        }
+        let entry = self.entry(Section::Streams, at, reach)?;
+        let (found, span) = decode_span(entry.bytes(), self.first());
+        // A count of nothing is never written.
+        if span.count == 0 {
+            return Err(self.bad());
+        }
+        Ok((found == key).then_some(span))
+    }
+
+    pub(crate) fn stream_positions(
+        &self,
+        span: &Span,
+        from: u32,
+        count: u32,
+        reach: Reach,
+    ) -> Result<Vec<Option<Position>>, Fault> {
+        let end = span.count.min(from.saturating_add(count));
+        (from..end)
+            .map(|nth| self.stream_position(span, nth, reach))
+            .collect()
+    }
+
+    pub(crate) fn count_through(
+        &self,
+        span: &Span,
+        position: Position,
+        reach: Reach,
+    ) -> Result<u32, Fault> {
+        if span.last <= position {
+            return Ok(span.count);
+        }
+        // Entries before `low` are not behind the position, those from `high` on are.
+        let (mut low, mut high) = (0, span.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            // A missing event has no position: it goes with the next one that has.
+            let mut nth = middle;
+            let found = loop {
+                match self.stream_position(span, nth, reach)? {
+                    Some(found) => break Some(found),
+                    None if nth + 1 < high => nth += 1,
+                    None => break None,
+                }
+            };
+            match found {
+                Some(found) if found <= position => low = nth + 1,
+                _ => high = middle,
+            }
+        }
+        // Missing events behind the last one that is there do not count.
+        while low > 0 && self.stream_position(span, low - 1, reach)?.is_none() {
+            low -= 1;
+        }
+        Ok(low)
+    }
+
+    pub(crate) fn postings(
+        &self,
+        hash: ShortHash,
+        after: Position,
+        limit: usize,
+        reach: Reach,
+    ) -> Result<Vec<Position>, Fault> {
+        self.listed(Section::Terms, hash, after, limit, reach)
+    }
+
+    pub(crate) fn block(&self, position: Position, reach: Reach) -> Result<Block, Fault> {
+        let at = Block::number(position) - Block::number(self.first());
+        let entry = self.entry(Section::Blocks, at, reach)?;
+        page::decode_block(entry.bytes()).ok_or(self.bad())
+    }
+
+    pub(crate) fn names(
+        &self,
+        from: Bound<&StreamId>,
+        limit: usize,
+        reach: Reach,
+    ) -> Result<Vec<StreamId>, Fault> {
+        names::list(self, from, limit, reach)
+    }
+
+    /// What the log said up to the end of the run.
+    pub(crate) fn facts(&self) -> Result<Facts, Fault> {
+        let place = self.header.section(Section::Facts);
+        if place.entries > FACTS_BYTES_MAX {
+            return Err(self.bad());
+        }
+        let mut bytes = Vec::new();
+        for page in place.first_page..place.first_page + place.pages {
+            bytes.extend_from_slice(self.page(page, Reach::Disk)?.payload());
+        }
+        bytes.truncate(usize::try_from(place.entries).unwrap_or(usize::MAX));
+        Facts::from_json(&bytes).ok_or(self.bad())
+    }
+
+    /// The positions behind `after` that are listed under a hash, in ascending order.
+    fn listed(
+        &self,
+        section: Section,
+        hash: ShortHash,
+        after: Position,
+        limit: usize,
+        reach: Reach,
+    ) -> Result<Vec<Position>, Fault> {
+        let from = (after + 1).saturating_sub(self.first());
+        let Ok(from) = u32::try_from(from) else {
+            return Ok(Vec::new());
+        };
+        let first = u128::from(hash) << 32 | u128::from(from);
+        let mut at = self.lower_bound(section, first, reach)?;
+        let mut positions = Vec::new();
+        let entries = self.header.section(section).entries;
+        while positions.len() < limit && at < entries {
+            let entry = self.entry(section, at, reach)?;
+            let (found, position) = decode_posting(entry.bytes());
+            if found != hash {
+                break;
+            }
+            positions.push(self.first() + Position::from(position));
+            at += 1;
+        }
+        Ok(positions)
+    }
+
+    fn stream_position(
+        &self,
+        span: &Span,
+        nth: u32,
+        reach: Reach,
+    ) -> Result<Option<Position>, Fault> {
+        let at = u64::from(span.start) + u64::from(nth);
+        let entry = self.entry(Section::Positions, at, reach)?;
+        let position = u32::from_le_bytes(array(entry.bytes()));
+        Ok((position != MISSING).then(|| self.first() + Position::from(position)))
+    }
+
+    fn may_hold(&self, section: Section, hash: ShortHash, reach: Reach) -> Result<bool, Fault> {
+        let place = self.header.section(section);
+        if place.pages == 0 {
+            return Ok(false);
+        }
+        let page = place.first_page + filter::page_of(hash, place.pages);
+        Ok(filter::may_hold(self.page(page, reach)?.payload(), hash))
+    }
+
+    /// An entry of fixed size.
+    fn entry(&self, section: Section, at: u64, reach: Reach) -> Result<PageEntry, Fault> {
+        let place = self.header.section(section);
+        if at >= place.entries {
+            return Err(self.bad());
+        }
+        let in_page = self.header.entries_per_page(section);
+        let page = place.first_page + u32::try_from(at / in_page).map_err(|_| self.bad())?;
+        let bytes = section.entry_bytes();
+        let from = (at % in_page) as usize * bytes;
+        Ok(PageEntry {
+            page: self.page(page, reach)?,
+            from,
+            bytes,
+        })
+    }
+
+    /// A page, from the cache or from the file.
+    fn page(&self, number: u32, reach: Reach) -> Result<Page, Fault> {
+        if let Some(page) = self.cache.get(self.number, number) {
+            return Ok(page);
+        }
+        if reach == Reach::Memory {
+            return Err(Fault::Cold);
+        }
+        let page = self.read_pages(number, 1)?.pop().ok_or(self.bad())?;
+        self.cache.put(self.number, number, page.clone());
+        Ok(page)
+    }
+
+    /// Pages straight from the file.
+    fn read_pages(&self, first: u32, count: u32) -> Result<Vec<Page>, Fault> {
+        page::read(&*self.file, &self.header, first, count).map_err(|reason| {
+            tracing::warn!(
+                run = self.name,
+                page = first,
+                reason,
+                "a run is not as it was written"
+            );
+            self.bad()
+        })
+    }
+
+    fn bad(&self) -> Fault {
+        Fault::Bad(self.number)
+    }
+}
+
+/// An entry in its page.
+struct PageEntry {
+    page: Page,
+    from: usize,
+    bytes: usize,
+}
+
+impl PageEntry {
+    fn bytes(&self) -> &[u8] {
+        &self.page.payload()[self.from..self.from + self.bytes]
+    }
+}
+
+/// Bytes of a location: an offset of 32 bits and a length of 24.
+const LOCATION_BYTES: usize = 7;
+
+fn encode_location(location: Location) -> [u8; LOCATION_BYTES] {
+    let mut bytes = [0; LOCATION_BYTES];
+    bytes[..4].copy_from_slice(&location.offset.to_le_bytes());
+    bytes[4..].copy_from_slice(&location.bytes.to_le_bytes()[..3]);
+    bytes
+}
+
+fn decode_location(bytes: &[u8]) -> Location {
+    Location {
+        offset: u32::from_le_bytes(array(&bytes[..4])),
+        bytes: u32::from_le_bytes([bytes[4], bytes[5], bytes[6], 0]),
+    }
+}
+
+/// Bytes of a posting: a hash of 48 bits and a position counted from the first of the run,
+/// high bytes first, so that the order of the bytes is the order of the entries.
+const POSTING_BYTES: usize = 10;
+
+fn encode_posting(hash: ShortHash, position: u32) -> [u8; POSTING_BYTES] {
+    let mut bytes = [0; POSTING_BYTES];
+    bytes[..6].copy_from_slice(&hash.to_be_bytes()[2..]);
+    bytes[6..].copy_from_slice(&position.to_be_bytes());
+    bytes
+}
+
+fn decode_posting(bytes: &[u8]) -> (ShortHash, u32) {
+    let hash = [
+        0, 0, bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5],
+    ];
+    (
+        u64::from_be_bytes(hash),
+        u32::from_be_bytes(array(&bytes[6..POSTING_BYTES])),
+    )
+}
+
+/// Bytes of a stream: its key, first sequence number, count, where its positions are listed,
+/// and its newest position.
+const SPAN_BYTES: usize = 36;
+
+fn encode_span(key: StreamKey, span: &Span, first: Position) -> [u8; SPAN_BYTES] {
+    let mut bytes = [0; SPAN_BYTES];
+    let last = u32::try_from(span.last - first).expect("a run holds fewer than 2^32 positions");
+    bytes[..16].copy_from_slice(&key.to_be_bytes());
+    bytes[16..24].copy_from_slice(&span.first_sequence.to_le_bytes());
+    bytes[24..28].copy_from_slice(&span.count.to_le_bytes());
+    bytes[28..32].copy_from_slice(&span.start.to_le_bytes());
+    bytes[32..].copy_from_slice(&last.to_le_bytes());
+    bytes
+}
+
+fn decode_span(bytes: &[u8], first: Position) -> (StreamKey, Span) {
+    let number = |at: usize| u32::from_le_bytes(array(&bytes[at..at + 4]));
+    let span = Span {
+        first_sequence: u64::from_le_bytes(array(&bytes[16..24])),
+        count: number(24),
+        start: number(28),
+        last: first + Position::from(number(32)),
+    };
+    (u128::from_be_bytes(array(&bytes[..16])), span)
+}
+
+const _: () = assert!(SHORT_BITS == 48 && POSTING_BYTES == 6 + 4);

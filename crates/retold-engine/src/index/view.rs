@@ -1,0 +1,238 @@
+//! The index as it stands at one moment: a look-up asks its parts, the newest first.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use retold_core::{
+    EventId, LogHead, Position, SequenceNumber, StreamHead, StreamId, StreamSummary, Timestamp,
+};
+
+use super::keys::{Keys, Term};
+use super::part::{BLOCK_POSITIONS, Block, Fault, Part, Reach};
+use super::{Location, StreamInfo};
+use crate::state::Facts;
+
+/// What is known of streams of which an event is missing. Few, and kept in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Losses {
+    /// The first sequence number that is missing.
+    pub(crate) holes: BTreeMap<StreamId, SequenceNumber>,
+    /// The positions of lost events whose stream is known.
+    pub(crate) lost: BTreeMap<StreamId, BTreeMap<SequenceNumber, Position>>,
+}
+
+impl Losses {
+    pub(crate) fn new(facts: &Facts) -> Losses {
+        let mut losses = Losses {
+            holes: facts.holes.clone(),
+            lost: BTreeMap::new(),
+        };
+        for (position, lost) in &facts.lost {
+            let (Some(stream), Some(sequence)) = (&lost.stream, lost.sequence_number) else {
+                continue;
+            };
+            let hole = losses.holes.entry(stream.clone()).or_insert(sequence);
+            *hole = sequence.min(*hole);
+            let positions = losses.lost.entry(stream.clone()).or_default();
+            positions.insert(sequence, *position);
+        }
+        losses
+    }
+}
+
+/// The parts of the index at one moment. Nothing behind its head is answered.
+pub(crate) struct View {
+    pub(super) parts: Arc<Vec<Part>>,
+    pub(super) keys: Keys,
+    pub(super) losses: Arc<Losses>,
+    pub(super) head: LogHead,
+    pub(super) reach: Reach,
+}
+
+impl View {
+    /// The newest position and the date of the newest event.
+    pub(crate) fn head(&self) -> LogHead {
+        self.head
+    }
+
+    /// Where the record of a position lies; none where it is lost or past the head.
+    pub(crate) fn location(&self, position: Position) -> Result<Option<Location>, Fault> {
+        if position > self.head.position {
+            return Ok(None);
+        }
+        self.part_of(position)
+            .map_or(Ok(None), |part| part.location(position, self.reach))
+    }
+
+    /// The positions at which an event id may stand, the newest part's first: whoever reads
+    /// the record knows.
+    pub(crate) fn positions_of(&self, event_id: &EventId) -> Result<Vec<Position>, Fault> {
+        let hash = self.keys.event(event_id);
+        let mut positions = Vec::new();
+        for part in self.parts.iter().rev() {
+            let through = self.head.position;
+            positions.extend(part.positions_of(event_id, hash, through, self.reach)?);
+        }
+        Ok(positions)
+    }
+
+    /// What is known of a stream.
+    pub(crate) fn stream(&self, stream: &StreamId) -> Result<Option<StreamInfo>, Fault> {
+        let mut head = self.kept_head(stream)?;
+        let lost = self.losses.lost.get(stream);
+        if let Some((sequence, position)) = lost.and_then(BTreeMap::last_key_value)
+            && head.is_none_or(|head| head.sequence_number < *sequence)
+        {
+            head = Some(StreamHead {
+                sequence_number: *sequence,
+                position: *position,
+            });
+        }
+        Ok(head.map(|head| StreamInfo {
+            head,
+            hole: self.losses.holes.get(stream).copied(),
+        }))
+    }
+
+    /// The newest event of a stream that is not lost.
+    pub(crate) fn kept_head(&self, stream: &StreamId) -> Result<Option<StreamHead>, Fault> {
+        let key = self.keys.stream(stream);
+        for part in self.parts.iter().rev() {
+            if let Some(span) = part.span(key, self.head.position, self.reach)? {
+                return Ok(Some(StreamHead {
+                    sequence_number: span.last_sequence(),
+                    position: span.last,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The position of each event of a stream in a range of sequence numbers, from the lowest;
+    /// none for one that is missing.
+    pub(crate) fn stream_positions(
+        &self,
+        stream: &StreamId,
+        from: SequenceNumber,
+        to: SequenceNumber,
+    ) -> Result<Vec<(SequenceNumber, Option<Position>)>, Fault> {
+        let key = self.keys.stream(stream);
+        let from = from.max(1);
+        let last = self.stream(stream)?;
+        let to = to.min(last.map_or(0, |info| info.head.sequence_number));
+        let mut listed: Vec<_> = (from..=to).map(|sequence| (sequence, None)).collect();
+        for part in self.parts.iter().rev() {
+            let Some(span) = part.span(key, self.head.position, self.reach)? else {
+                continue;
+            };
+            let (first, last) = (from.max(span.first_sequence), to.min(span.last_sequence()));
+            if first <= last {
+                let skip = (first - span.first_sequence) as u32;
+                let count = (last - first + 1) as u32;
+                let found = part.stream_positions(key, &span, skip, count, self.reach)?;
+                let places = &mut listed[(first - from) as usize..];
+                for ((_, place), found) in places.iter_mut().zip(found) {
+                    *place = place.or(found);
+                }
+            }
+            if span.first_sequence <= from {
+                break;
+            }
+        }
+        if let Some(lost) = self.losses.lost.get(stream) {
+            for (sequence, place) in &mut listed {
+                *place = place.or(lost.get(sequence).copied());
+            }
+        }
+        Ok(listed)
+    }
+
+    /// How many events of a stream stand at or before a position. A missing event has no
+    /// position: it counts to what comes after it.
+    pub(crate) fn sequence_at(
+        &self,
+        stream: &StreamId,
+        position: Position,
+    ) -> Result<SequenceNumber, Fault> {
+        let key = self.keys.stream(stream);
+        let position = position.min(self.head.position);
+        let lost = self.losses.lost.get(stream).into_iter().flatten();
+        let lost = lost.filter(|(_, at)| **at <= position);
+        let lost = lost.map(|(sequence, _)| *sequence).max().unwrap_or(0);
+        for part in self.parts.iter().rev() {
+            if part.first() > position {
+                continue;
+            }
+            let Some(span) = part.span(key, self.head.position, self.reach)? else {
+                continue;
+            };
+            let count = part.count_through(key, &span, position, self.reach)?;
+            if count > 0 {
+                return Ok(lost.max(span.first_sequence + u64::from(count) - 1));
+            }
+        }
+        Ok(lost)
+    }
+
+    /// The first positions after `after`, at most `limit`, of events that may carry a term.
+    pub(crate) fn postings(
+        &self,
+        term: Term<'_>,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Position>, Fault> {
+        let hash = self.keys.term(term);
+        let mut positions = Vec::new();
+        for part in self.parts.iter() {
+            if positions.len() >= limit {
+                break;
+            }
+            if part.last() <= after {
+                continue;
+            }
+            let (through, left) = (self.head.position, limit - positions.len());
+            positions.extend(part.postings(hash, after, through, left, self.reach)?);
+        }
+        Ok(positions)
+    }
+
+    /// Whether any event in the block of this position may be dated in a range, and the last
+    /// position of which that holds.
+    pub(crate) fn block(
+        &self,
+        position: Position,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+    ) -> Result<(bool, Position), Fault> {
+        let may_match = |earliest, latest| {
+            from.is_none_or(|from| latest >= from) && to.is_none_or(|to| earliest <= to)
+        };
+        let last = (Block::number(position) + 1) * BLOCK_POSITIONS;
+        let Some(part) = self.part_of(position) else {
+            return Ok((true, last));
+        };
+        if let Part::Run(run) = part {
+            let (earliest, latest) = run.header.timestamps;
+            if !may_match(earliest, latest) {
+                return Ok((false, run.last()));
+            }
+        }
+        let block = part.block(position, self.reach)?;
+        let last = last.min(part.last().max(position));
+        Ok((may_match(block.earliest, block.latest), last))
+    }
+
+    /// A stream and its newest event, for listings.
+    pub(super) fn summary(&self, stream: StreamId) -> Result<Option<StreamSummary>, Fault> {
+        let info = self.stream(&stream)?;
+        Ok(info.map(|info| StreamSummary {
+            stream,
+            head: info.head,
+        }))
+    }
+
+    fn part_of(&self, position: Position) -> Option<&Part> {
+        let mut parts = self.parts.iter().rev();
+        parts.find(|part| part.first() <= position)
+    }
+}

@@ -1,0 +1,98 @@
+//! Mends the index: what a run held that cannot be read any more is read from the log again.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use retold_core::{Damage, Error, Position, StreamId};
+
+use crate::index::{Anchor, Index, IndexEntry, Part, RunNumber, Table};
+use crate::opening;
+use crate::state::{DAMAGE_ADVICE, Facts, Intake, LogState};
+use crate::visible::Visible;
+
+impl Visible {
+    /// Puts what the log says in the place of a run. Does nothing where that was done already.
+    ///
+    /// Where the log itself is damaged there, nothing can be put in its place: from then on
+    /// appends are refused.
+    pub(crate) fn mend(&self, number: RunNumber) -> Result<(), Error> {
+        let _one_at_a_time = self.mending.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index();
+        let Some(run) = index.run(number) else {
+            return Ok(());
+        };
+        if let Some(error) = self.broken() {
+            return Err(error);
+        }
+        tracing::warn!(run = run.name, "reading again what a run of the index held");
+        let (begin, end) = (run.header.begin, run.header.end);
+        let files = opening::reopened(&self.segments());
+        let mut state = LogState::after(index.facts());
+        let mut refill = Refill {
+            table: Table::new(begin),
+            index: Arc::clone(&index),
+            parts: Vec::new(),
+            end,
+        };
+        let fits = opening::read_between(&files, &begin, &end, &mut |segment, piece| {
+            state.accept(segment, piece, &mut refill);
+        })?;
+        let damaged = state.unaccepted().next().map(|damage| damage.to_error());
+        if !fits || damaged.is_some() {
+            let error = damaged.unwrap_or_else(|| {
+                let damage = Damage {
+                    position: Some(run.first()),
+                    place: Some(format!("index/{}", run.name)),
+                    reason: "a run is damaged, and the log does not lead through what it held"
+                        .into(),
+                    ..Damage::default()
+                };
+                Error::corrupt(damage, DAMAGE_ADVICE)
+            });
+            self.break_off(error.clone());
+            return Err(error);
+        }
+        if index.replace(&[Part::Run(Arc::clone(&run))], refill.parts) {
+            index.note_mended();
+            index.remove(&run.name);
+        }
+        Ok(())
+    }
+}
+
+/// Fills tables with a stretch of the log, and makes runs of them where that is possible.
+struct Refill {
+    index: Arc<Index>,
+    table: Table,
+    parts: Vec<Part>,
+    end: Anchor,
+}
+
+impl Intake for Refill {
+    fn events(&mut self, events: &[IndexEntry], _has_losses: bool) -> Vec<(StreamId, u64)> {
+        for event in events {
+            // Incomplete streams are known since the log was opened.
+            self.table.insert(event, self.index.keys());
+        }
+        Vec::new()
+    }
+
+    fn pass_over(&mut self, through: Position) {
+        self.table.pass_over(through);
+    }
+
+    fn reach(&mut self, end: &Anchor, facts: &Arc<Facts>, _is_whole: bool) {
+        let is_full = self.table.len() >= self.index.settings().memory_events;
+        if self.table.len() == 0 || !is_full && *end != self.end {
+            return;
+        }
+        let mut table = std::mem::replace(&mut self.table, Table::new(*end));
+        table.sealed = Some((*end, Arc::clone(facts)));
+        let table = RwLock::new(table);
+        let part = match self.index.flush(&table) {
+            Ok(run) => Part::Run(run),
+            // It stays in memory; a merger tries again.
+            Err(_) => Part::Table(Arc::new(table)),
+        };
+        self.parts.push(part);
+    }
+}

@@ -6,6 +6,7 @@ mod junit;
 mod measure;
 mod resolution;
 mod setup;
+mod simulate;
 mod soak;
 mod steps;
 mod test;
@@ -42,6 +43,15 @@ enum Command {
     Tidy,
     /// Runs the randomised tests for long
     Soak(soak::Extent),
+    /// Drives the whole engine on a simulated disk, from seeds; prints what it met
+    Simulate {
+        /// Plants bugs and says how many seeds it takes to find each
+        #[arg(long)]
+        planted: bool,
+        /// Passed on, such as --seeds, --from, --seconds, --jobs or --trace
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Measures the store beside the limit of the disk; prints tables
     Measure {
         /// Passed on to what measures, such as --folder or --events
@@ -70,6 +80,9 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Test { strict } => test::run(&workspace, strict),
         Command::Tidy => tidy::run(&workspace).map(|()| true),
         Command::Soak(extent) => soak::run(&workspace, &extent).map(|()| true),
+        Command::Simulate { planted, arguments } => {
+            simulate::run(&workspace, planted, &arguments).map(|()| true)
+        }
         Command::Measure { arguments } => measure::run(&workspace, &arguments).map(|()| true),
     }
 }

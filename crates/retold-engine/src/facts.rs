@@ -71,7 +71,14 @@ impl Facts {
         match control {
             Control::Silent => {}
             Control::Fork(fork) => self.accept_fork(fork),
-            Control::Damage(accepted) => self.accept_damage(accepted, head),
+            Control::Damage(accepted) => {
+                self.accept_damage(accepted, head);
+                // What is lost cannot be compared with what a restore tells again: one that is
+                // not finished, or whose end is lost, is over.
+                if let Some(restore) = &mut self.restore {
+                    restore.is_done = true;
+                }
+            }
             // An append that was quicker makes it void.
             Control::RestoreBegun(_) if head > 0 => {}
             Control::RestoreBegun(begun) => {

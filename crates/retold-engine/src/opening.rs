@@ -613,9 +613,11 @@ pub(crate) fn finish(
         probe::hit(Probe::WholeFrameCut);
     }
     let mended = write_again(&newest, unvouched_from, offset).and_then(|()| {
-        // A process that was killed may have left a name that only the cache has.
+        // A process that was killed may have left names that only the cache has: that of the
+        // newest segment, and HEAD.
         if !planted::is(Bug::FolderSyncOnOpeningForgotten) {
             disk.sync_folder(&log_folder(folder))?;
+            disk.sync_folder(folder)?;
         }
         if is_cut && may_move && !planted::is(Bug::CutForgotten) {
             cut(disk, folder, &newest, offset, moved_at)?;

@@ -112,7 +112,9 @@ pub(crate) fn recover_as(
         return Err(Error::io("make the end of the log durable", error));
     }
     let growth = Growth {
-        segment_bytes_max: options.segment_bytes_max,
+        // A new segment might take the name of one that is missing, and HEAD would name it
+        // before the decision is durable: the only sign of a loss would be gone.
+        segment_bytes_max: u64::MAX,
         reserve_bytes: options.reserve_bytes,
     };
     let head = state.head.position;

@@ -2,9 +2,12 @@
 
 use retold_core::{Append, Entry, Error};
 
-use super::{Engine, FOLDER, check_events, event, frames, is_corrupt, one, segment, verified};
+use super::{
+    Engine, FOLDER, check_events, event, frames, is_corrupt, one, options, segment, verified,
+};
 use crate::disk::sim::SimDisk;
 use crate::log::frame::HEADER_BYTES;
+use crate::recover::recover_as;
 use crate::{Remedy, recover_on};
 
 fn accept_damage(disk: &SimDisk) -> crate::Recovered {
@@ -122,6 +125,33 @@ fn what_is_known_of_a_lost_event_outlives_another_decision() {
     let mut engine = Engine::open(&disk).unwrap();
     assert_eq!(engine.entries().unwrap()[0], Entry::Lost(known));
     is_corrupt(engine.append(one(&lost)));
+}
+
+/// The newest segment was missing, and there was damage elsewhere. The damage was accepted
+/// first, and the decision did not fit the newest segment that was left: the one that was begun
+/// for it had the name of the missing one, HEAD named it, and the loss was forgotten. Decisions
+/// begin no segments any more.
+#[test]
+fn a_decision_does_not_take_the_place_of_a_missing_segment() {
+    let disk = SimDisk::default();
+    let mut engine = Engine::open(&disk).unwrap();
+    for _ in 0..3 {
+        let large = event("a", &"x".repeat(1_900));
+        engine.append(one(&large)).unwrap();
+    }
+    engine.mark();
+    drop(engine);
+    disk.lose(segment(3));
+    let mut content = disk.content(segment(1)).unwrap();
+    let record = frames(&content)[1] + HEADER_BYTES;
+    content[record + 20] ^= 1;
+    disk.tamper(segment(1), content);
+    let shared = std::sync::Arc::new(disk.clone());
+    let remedy = Remedy::AcceptDamage;
+    recover_as(shared, FOLDER.as_ref(), remedy, &options()).unwrap();
+    assert!(verified(&disk).lost_tail.is_some());
+    let mut engine = Engine::open(&disk).unwrap();
+    is_corrupt(engine.append(one(&event("b", "refused"))));
 }
 
 /// HEAD lay in a sector that could not be read, and the store did not open at all, not even

@@ -49,11 +49,11 @@ pub(super) struct Saved {
 }
 
 /// Decisions that may have become a part of the log.
-#[derive(Default, Clone, Copy)]
+#[derive(Default, Clone)]
 pub(super) struct Decided {
     pub(super) damage: bool,
-    /// The loss, with the id that the log has from then on.
-    pub(super) loss: Option<LogId>,
+    /// The loss, with the ids that the log may have from then on: one for each attempt.
+    pub(super) losses: Vec<LogId>,
 }
 
 impl Harm {
@@ -155,15 +155,7 @@ impl World {
                 }
             }
             1 => {
-                let path = self.pick_file();
-                let from = self.dice.below(2_000);
-                if let Some(path) = path {
-                    self.note(|| format!("a sector of {} turns bad", path.display()));
-                    self.disk.fail_reads(&path, from..from + 64);
-                    self.harm.spots += 1;
-                    self.harm.is_sector_unreadable = true;
-                    self.harm.is_open = true;
-                }
+                self.harm.is_open |= self.spoil_a_sector();
             }
             2 | 3 => {
                 self.note(|| "the next sync will lie".to_owned());
@@ -200,18 +192,29 @@ impl World {
                 }
             }
             6 => {
-                let path = self.pick_file();
-                if let Some(path) = path {
-                    let from = self.dice.below(2_000);
-                    self.note(|| format!("a sector of {} is bad", path.display()));
-                    self.disk.fail_reads(&path, from..from + 64);
-                    self.harm.spots += 1;
-                    self.harm.is_sector_unreadable = true;
-                }
+                self.spoil_a_sector();
             }
             _ => self.put_an_older_copy_back(),
         }
         self.harm.backup = (!was_harmed && self.harm.is_any()).then_some(before);
+    }
+
+    /// Lets a part of a file be unreadable; false where there is none.
+    fn spoil_a_sector(&mut self) -> bool {
+        let path = self.pick_file();
+        let length = path.as_ref().and_then(|path| self.disk.content(path));
+        let (Some(path), Some(content)) = (path, length) else {
+            return false;
+        };
+        let from = self.dice.below(content.len() as u64 + 1);
+        if from == content.len() as u64 {
+            return false;
+        }
+        self.note(|| format!("a sector of {} turns bad, at {from}", path.display()));
+        self.disk.fail_reads(&path, from..from + 64);
+        self.harm.spots += 1;
+        self.harm.is_sector_unreadable = true;
+        true
     }
 
     fn put_an_older_copy_back(&mut self) {
@@ -273,6 +276,7 @@ impl World {
         // Zeros at the end are room that was reserved; a bit there is flipped now and then.
         let end = content.iter().rposition(|byte| *byte != 0)? as u64 + 16;
         let bit = self.dice.below(end * 8);
+        self.note(|| format!("bit {} of byte {} flips", bit % 8, bit / 8));
         Some(self.disk.flip_bit(path, bit))
     }
 
@@ -323,9 +327,6 @@ impl World {
         let is_hidden = harm.is_sector_unreadable && harm.decided.damage;
         let is_guess = harm.spots > 1 || harm.is_sector_harmed || harm.is_missing || is_hidden;
         let is_spot = harm.spots > 0 || harm.is_missing;
-        if harm.decided.loss.is_some() {
-            return 0;
-        }
         // A copy of another time is a log of its own: only what was derived from it shows it.
         if !harm.older.is_empty() {
             return evidence;

@@ -32,6 +32,8 @@ impl World {
                 };
             }
         };
+        // Damage that was accepted before may have been what shows where this one ends.
+        let is_first = !self.has_accepted;
         let new_id = Uuid::from_u64_pair(self.dice.next(), self.dice.next());
         let remedy = match accepts_damage {
             true => Remedy::AcceptDamage,
@@ -59,12 +61,12 @@ impl World {
                 self.has_accepted = true;
                 self.harm.forget_images();
             }
-            false => self.harm.decided.loss = Some(new_id),
+            false => self.harm.decided.losses.push(new_id),
         }
         match &outcome {
             Ok(recovered) => {
                 self.report.decisions += 1;
-                if accepts_damage && self.harm.is_one_bit() {
+                if accepts_damage && is_first && self.harm.is_one_bit() {
                     let lost = recovered.accepted.iter().flat_map(|place| &place.lost);
                     let lost: u64 = lost.map(|(first, last)| last - first + 1).sum();
                     assert!(lost <= 1, "one bad bit lost {lost} events: {recovered:?}");
@@ -92,7 +94,7 @@ impl World {
     }
 
     fn is_decided(&self) -> bool {
-        self.harm.decided.damage || self.harm.decided.loss.is_some()
+        self.harm.decided.damage || !self.harm.decided.losses.is_empty()
     }
 
     fn put_the_backup_back(&mut self) {

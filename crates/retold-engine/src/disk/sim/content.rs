@@ -77,11 +77,14 @@ impl Content {
     }
 
     pub(super) fn change(&mut self, change: Change) {
-        if let Change::Write(offset, bytes) = &change {
+        match &change {
             // A disk puts another sector in the place of a bad one that is written.
-            let (from, end) = (*offset as u64, (offset + bytes.len()) as u64);
-            self.bad_sectors
-                .retain(|bad| bad.end <= from || end <= bad.start);
+            Change::Write(offset, bytes) => {
+                let (from, end) = (*offset as u64, (offset + bytes.len()) as u64);
+                self.bad_sectors
+                    .retain(|bad| bad.end <= from || end <= bad.start);
+            }
+            Change::Length(length) => self.bad_sectors.retain(|bad| bad.start < *length as u64),
         }
         change.apply(&mut self.written);
         self.pending.push(change);

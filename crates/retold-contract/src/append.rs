@@ -10,11 +10,11 @@ use crate::events::{
     stream,
 };
 use crate::pages::whole_log;
-use crate::{StoreFixture, Subject};
+use crate::{Places, Subject};
 
 /// Positions and the sequence numbers of each stream are 1, 2, 3, … without holes.
-pub async fn positions_and_sequence_numbers_have_no_holes<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn positions_and_sequence_numbers_have_no_holes(places: Places) {
+    let subject = Subject::new(places).await;
     let (one, two) = (issue("1"), issue("2"));
     let first = subject.append(several(&one, 3)).await;
     assert_eq!(
@@ -38,8 +38,8 @@ pub async fn positions_and_sequence_numbers_have_no_holes<F: StoreFixture>() {
 }
 
 /// A refused append uses up no position, no sequence number and no event id.
-pub async fn a_refused_append_uses_up_nothing<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_refused_append_uses_up_nothing(places: Places) {
+    let subject = Subject::new(places).await;
     let stream = issue("1");
     let known = subject.append_one(numbered(&stream, 1)).await;
     let head = ok(subject.head().await);
@@ -64,8 +64,8 @@ pub async fn a_refused_append_uses_up_nothing<F: StoreFixture>() {
 }
 
 /// The answer holds the events as every read finds them, in the order of the call.
-pub async fn the_answer_is_what_every_read_finds<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn the_answer_is_what_every_read_finds(places: Places) {
+    let subject = Subject::new(places).await;
     let stream = issue("1");
     let happened = ok("2024-01-31T12:00:00.000001Z".parse());
     let full = NewEvent::from_json(stream.clone(), "issue.opened", json(r#"{"title":"x"}"#))
@@ -93,8 +93,8 @@ pub async fn the_answer_is_what_every_read_finds<F: StoreFixture>() {
 }
 
 /// A read sees every event whose append was acknowledged before the read began.
-pub async fn an_acknowledged_event_is_seen_at_once<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn an_acknowledged_event_is_seen_at_once(places: Places) {
+    let subject = Subject::new(places).await;
     for nth in 1..=20 {
         let stream = issue(&format!("{:02}", nth % 7));
         let recorded = subject.append_one(event(&stream)).await;
@@ -122,8 +122,8 @@ pub async fn an_acknowledged_event_is_seen_at_once<F: StoreFixture>() {
 }
 
 /// One call may write several streams: all of it or nothing.
-pub async fn several_streams_are_written_all_or_nothing<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn several_streams_are_written_all_or_nothing(places: Places) {
+    let subject = Subject::new(places).await;
     let (one, two) = (issue("1"), issue("2"));
     let events = vec![event(&one), event(&two), event(&one), event(&two)];
     if !subject.store.capabilities().multi_stream {
@@ -144,8 +144,8 @@ pub async fn several_streams_are_written_all_or_nothing<F: StoreFixture>() {
 
 /// A payload comes back byte for byte: order and repetition of keys, escapes, the spelling
 /// of numbers.
-pub async fn payload_bytes_are_kept<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn payload_bytes_are_kept(places: Places) {
+    let subject = Subject::new(places).await;
     for payload in [
         r#"{"b":1,"a":2,"b":3}"#,
         "1e400",
@@ -170,8 +170,8 @@ pub async fn payload_bytes_are_kept<F: StoreFixture>() {
 }
 
 /// White space outside strings is removed once, on the way in.
-pub async fn white_space_is_removed_once<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn white_space_is_removed_once(places: Places) {
+    let subject = Subject::new(places).await;
     let spaced = json(" {\r\n\t\"a b\" : [ 1 , 2 ] } ");
     let recorded = subject
         .append_one(NewEvent::from_json(issue("1"), "t", spaced))
@@ -182,8 +182,8 @@ pub async fn white_space_is_removed_once<F: StoreFixture>() {
 }
 
 /// Any further metadata are kept as they came: their order, and a key given twice.
-pub async fn further_metadata_are_kept_in_order<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn further_metadata_are_kept_in_order(places: Places) {
+    let subject = Subject::new(places).await;
     let given = event(&issue("1"))
         .extra("z", json("1e400"))
         .extra("a", json(r#"{"k":1,"k":2}"#))
@@ -196,8 +196,8 @@ pub async fn further_metadata_are_kept_in_order<F: StoreFixture>() {
 }
 
 /// A version is 1.0.0 and a correlation id is made where none is given.
-pub async fn absent_metadata_get_their_defaults<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn absent_metadata_get_their_defaults(places: Places) {
+    let subject = Subject::new(places).await;
     let stream = issue("1");
     let recorded = subject.append(vec![event(&stream), event(&stream)]).await;
     for event in &recorded {
@@ -216,8 +216,8 @@ pub async fn absent_metadata_get_their_defaults<F: StoreFixture>() {
 }
 
 /// Ids, types, tags and actors hold any Unicode but control characters; nothing is folded.
-pub async fn any_unicode_is_kept_in_names_ids_and_tags<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn any_unicode_is_kept_in_names_ids_and_tags(places: Places) {
+    let subject = Subject::new(places).await;
     let texts = [
         "é",
         "e\u{301}",
@@ -245,8 +245,8 @@ pub async fn any_unicode_is_kept_in_names_ids_and_tags<F: StoreFixture>() {
 }
 
 /// Types and metadata that start with `$` are written by Retold only.
-pub async fn reserved_names_are_written_by_retold_only<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn reserved_names_are_written_by_retold_only(places: Places) {
+    let subject = Subject::new(places).await;
     let machine = stream("$machine", "Issue");
     let of_retold = event(&machine);
     let refusal = subject
@@ -270,8 +270,8 @@ pub async fn reserved_names_are_written_by_retold_only<F: StoreFixture>() {
 }
 
 /// Dropping the future of an append does not undo it; a retry gives the right answer.
-pub async fn a_dropped_append_is_answered_by_a_retry<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_dropped_append_is_answered_by_a_retry(places: Places) {
+    let subject = Subject::new(places).await;
     for nth in 0..20 {
         let given = numbered(&issue("1"), nth);
         {
@@ -288,8 +288,8 @@ pub async fn a_dropped_append_is_answered_by_a_retry<F: StoreFixture>() {
 }
 
 /// After a close appends fail, and nothing is written.
-pub async fn after_close_appends_fail<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn after_close_appends_fail(places: Places) {
+    let subject = Subject::new(places).await;
     subject.append_one(event(&issue("1"))).await;
     ok(subject.close().await);
     let error = refused(
@@ -307,8 +307,8 @@ pub async fn after_close_appends_fail<F: StoreFixture>() {
 }
 
 /// A log that is closed and opened again is the same log and goes on where it was.
-pub async fn a_reopened_log_is_the_same<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_reopened_log_is_the_same(places: Places) {
+    let subject = Subject::new(places).await;
     if !subject.can_be_reopened() {
         return;
     }

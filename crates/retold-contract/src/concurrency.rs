@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::events::{event, issue, numbered, ok, positions, sequences, some};
 use crate::pages::{stream_events, whole_log};
-use crate::{StoreFixture, Subject};
+use crate::{Places, Subject};
 
 /// How many tasks write at once.
 const WRITERS: u64 = 64;
@@ -23,8 +23,8 @@ async fn joined<T: 'static>(mut tasks: JoinSet<T>) -> Vec<T> {
 }
 
 /// Many writers to one stream get the sequence numbers 1 to n, each once.
-pub async fn writers_to_one_stream_take_turns<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn writers_to_one_stream_take_turns(places: Places) {
+    let subject = Subject::new(places).await;
     let mut tasks = JoinSet::new();
     for writer in 0..WRITERS {
         let store = Arc::clone(&subject.store);
@@ -55,8 +55,8 @@ pub async fn writers_to_one_stream_take_turns<F: StoreFixture>() {
 }
 
 /// Many writers to many streams leave no hole in any stream, nor in the log.
-pub async fn writers_to_many_streams_leave_no_holes<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn writers_to_many_streams_leave_no_holes(places: Places) {
+    let subject = Subject::new(places).await;
     let mut tasks = JoinSet::new();
     for writer in 0..WRITERS {
         let store = Arc::clone(&subject.store);
@@ -81,8 +81,8 @@ pub async fn writers_to_many_streams_leave_no_holes<F: StoreFixture>() {
 
 /// The same event appended by many tasks at once is one event, and new for one of them,
 /// also when each expects the stream to be where it was before.
-pub async fn one_event_appended_by_many_is_one_event<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn one_event_appended_by_many_is_one_event(places: Places) {
+    let subject = Subject::new(places).await;
     for round in 0..5 {
         let given = vec![numbered(&issue("1"), round), numbered(&issue("1"), round)];
         let mut tasks = JoinSet::new();
@@ -106,8 +106,8 @@ pub async fn one_event_appended_by_many_is_one_event<F: StoreFixture>() {
 
 /// Of many tasks that append other contents under one id, one wins; the others learn that
 /// the id is taken.
-pub async fn one_id_for_many_contents_is_one_event<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn one_id_for_many_contents_is_one_event(places: Places) {
+    let subject = Subject::new(places).await;
     let event_id = event(&issue("1")).metadata.event_id;
     let mut tasks = JoinSet::new();
     for writer in 0..WRITERS {
@@ -128,8 +128,8 @@ pub async fn one_id_for_many_contents_is_one_event<F: StoreFixture>() {
 
 /// A close beside writers finishes what was accepted: what was acknowledged is in the log,
 /// and what was said not to be written is not.
-pub async fn a_close_beside_writers_keeps_its_word<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_close_beside_writers_keeps_its_word(places: Places) {
+    let subject = Subject::new(places).await;
     if !subject.can_be_reopened() {
         return;
     }
@@ -158,8 +158,8 @@ pub async fn a_close_beside_writers_keeps_its_word<F: StoreFixture>() {
 
 /// Of those who expect the same sequence number, exactly one wins; the others learn the
 /// actual one.
-pub async fn one_of_those_who_expect_the_same_wins<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn one_of_those_who_expect_the_same_wins(places: Places) {
+    let subject = Subject::new(places).await;
     for expected in 0..8 {
         let mut tasks = JoinSet::new();
         for writer in 0..16 {
@@ -187,10 +187,10 @@ pub async fn one_of_those_who_expect_the_same_wins<F: StoreFixture>() {
 }
 
 /// The events of a call become visible at once: no head lies within a call.
-pub async fn calls_become_visible_as_a_whole<F: StoreFixture>() {
+pub async fn calls_become_visible_as_a_whole(places: Places) {
     const CALL_EVENTS: u64 = 3;
     const CALLS: u64 = 25;
-    let subject = Subject::<F>::new().await;
+    let subject = Subject::new(places).await;
     let other = match subject.store.capabilities().multi_stream {
         true => issue("2"),
         false => issue("1"),
@@ -224,7 +224,7 @@ pub async fn calls_become_visible_as_a_whole<F: StoreFixture>() {
 }
 
 /// Writers beside which a reader reads: so many events in all, those of `issue/even` tagged.
-fn write_beside<F: StoreFixture>(subject: &Subject<F>) -> (JoinSet<()>, u64) {
+fn write_beside(subject: &Subject) -> (JoinSet<()>, u64) {
     let mut tasks = JoinSet::new();
     for writer in 0..4 {
         let store = Arc::clone(&subject.store);
@@ -268,8 +268,8 @@ async fn follow(store: Arc<dyn EventStore>, filter: Filter, total: u64) -> Vec<u
 
 /// A reader of the log beside writers never sees N+1 before N and never skips one: what a
 /// page was complete through stays so.
-pub async fn a_reader_of_the_log_beside_writers_skips_nothing<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_reader_of_the_log_beside_writers_skips_nothing(places: Places) {
+    let subject = Subject::new(places).await;
     let (writers, total) = write_beside(&subject);
     let tagged = Filter {
         tags: vec!["even".into()],
@@ -292,8 +292,8 @@ pub async fn a_reader_of_the_log_beside_writers_skips_nothing<F: StoreFixture>()
 }
 
 /// The same for a stream.
-pub async fn a_reader_of_a_stream_beside_writers_skips_nothing<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_reader_of_a_stream_beside_writers_skips_nothing(places: Places) {
+    let subject = Subject::new(places).await;
     let (writers, total) = write_beside(&subject);
     let mut query = StreamQuery::new(issue("even"));
     query.limit = 5;

@@ -3,7 +3,7 @@
 use retold_core::{Append, Error, Expected, StreamConflict, StreamId};
 
 use crate::events::{event, issue, ok, refused, several, stream};
-use crate::{StoreFixture, Subject};
+use crate::{Places, Subject};
 
 fn conflict(stream: &StreamId, expected: Expected, actual: u64) -> StreamConflict {
     StreamConflict {
@@ -14,8 +14,8 @@ fn conflict(stream: &StreamId, expected: Expected, actual: u64) -> StreamConflic
 }
 
 /// Each expectation lets an append through when it holds; `Sequence(0)` is `NoStream`.
-pub async fn each_expectation_holds_when_it_should<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn each_expectation_holds_when_it_should(places: Places) {
+    let subject = Subject::new(places).await;
     let stream = issue("1");
     let mut sequence_number = 0;
     for expected in [
@@ -37,8 +37,8 @@ pub async fn each_expectation_holds_when_it_should<F: StoreFixture>() {
 
 /// Each expectation that does not hold is a conflict that tells the actual sequence number
 /// and the ids of the events that were not written.
-pub async fn each_failing_expectation_is_a_conflict<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn each_failing_expectation_is_a_conflict(places: Places) {
+    let subject = Subject::new(places).await;
     let (known, unknown) = (issue("1"), issue("2"));
     subject.append(several(&known, 2)).await;
     for (stream, expected, actual) in [
@@ -66,8 +66,8 @@ pub async fn each_failing_expectation_is_a_conflict<F: StoreFixture>() {
 }
 
 /// All checks that fail are reported together, in the order of the call.
-pub async fn all_failing_checks_are_reported_together<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn all_failing_checks_are_reported_together(places: Places) {
+    let subject = Subject::new(places).await;
     let (one, two) = (issue("1"), issue("2"));
     subject.append(several(&one, 3)).await;
     let mut append = Append::new(vec![event(&one)])
@@ -89,8 +89,8 @@ pub async fn all_failing_checks_are_reported_together<F: StoreFixture>() {
 }
 
 /// A stream may be checked without being written.
-pub async fn a_stream_is_checked_without_being_written<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_stream_is_checked_without_being_written(places: Places) {
+    let subject = Subject::new(places).await;
     let (one, two) = (issue("1"), stream("Order", "1"));
     let with = |expected| Append::new(vec![event(&one)]).expect(two.clone(), expected);
     if !subject.store.capabilities().conditions {
@@ -109,8 +109,8 @@ pub async fn a_stream_is_checked_without_being_written<F: StoreFixture>() {
 }
 
 /// Conditions are checked against the state before the call, whatever it appends.
-pub async fn conditions_are_checked_against_the_state_before_the_call<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn conditions_are_checked_against_the_state_before_the_call(places: Places) {
+    let subject = Subject::new(places).await;
     let stream = issue("1");
     let append = Append::new(several(&stream, 3)).expect(stream.clone(), Expected::NoStream);
     ok(subject.store.append(append).await);
@@ -123,8 +123,8 @@ pub async fn conditions_are_checked_against_the_state_before_the_call<F: StoreFi
 }
 
 /// One failing condition among many that hold writes nothing.
-pub async fn a_failed_condition_writes_nothing<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_failed_condition_writes_nothing(places: Places) {
+    let subject = Subject::new(places).await;
     let stream = issue("1");
     subject.append(several(&stream, 1)).await;
     let mut append = Append::new(several(&stream, 5));

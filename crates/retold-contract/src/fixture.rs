@@ -1,7 +1,9 @@
 //! How a store comes into the suite, and what each promise is given of it.
 
+use std::any::Any;
 use std::io::Write;
 use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,48 +36,111 @@ pub trait SideStoreFixture: Sized + Send + Sync + 'static {
     async fn open(&self) -> Arc<dyn SideStore>;
 }
 
+/// Places for as many logs as a promise needs: a [`StoreFixture`] without its type, so that the
+/// promises are compiled once and not again for each store.
+#[derive(Clone, Copy)]
+pub struct Places {
+    create: fn() -> Pin<Box<dyn Future<Output = Box<dyn Place>> + Send>>,
+}
+
+impl Places {
+    /// The places that a fixture makes.
+    pub fn of<F: StoreFixture>() -> Places {
+        Places {
+            create: || Box::pin(async { Box::new(F::create().await) as Box<dyn Place> }),
+        }
+    }
+}
+
+/// What is needed of a fixture once it is made.
+#[async_trait]
+trait Place: Send + Sync {
+    async fn open_log(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore>;
+}
+
+#[async_trait]
+impl<F: StoreFixture> Place for F {
+    async fn open_log(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {
+        self.open(clock).await
+    }
+}
+
+/// The same for side stores.
+#[derive(Clone, Copy)]
+pub struct SidePlaces {
+    create: fn() -> Pin<Box<dyn Future<Output = SidePlace> + Send>>,
+}
+
+/// What takes a side store's files away when it is dropped, and the side store.
+type SidePlace = (Box<dyn Any + Send + Sync>, Arc<dyn SideStore>);
+
+impl SidePlaces {
+    /// The places that a fixture makes.
+    pub fn of<F: SideStoreFixture>() -> SidePlaces {
+        SidePlaces {
+            create: || {
+                Box::pin(async {
+                    let fixture = F::create().await;
+                    let store = fixture.open().await;
+                    (Box::new(fixture) as Box<dyn Any + Send + Sync>, store)
+                })
+            },
+        }
+    }
+
+    /// A new, empty side store, and its place.
+    pub(crate) async fn create(self) -> SidePlace {
+        (self.create)().await
+    }
+}
+
 /// A new store, the clock that dates it, and the place that it is kept in.
-pub struct Subject<F> {
+pub struct Subject {
     /// The store.
     pub store: Arc<dyn EventStore>,
     /// Its clock.
     pub clock: Arc<ManualClock>,
+    /// Where further stores of its kind are made.
+    pub places: Places,
     /// Dropped last: it takes the store's files away.
-    fixture: F,
+    place: Box<dyn Place>,
 }
 
-impl<F: StoreFixture> Subject<F> {
+impl Subject {
     /// A store over a new, empty log; its clock stands still.
-    pub async fn new() -> Subject<F> {
+    pub async fn new(places: Places) -> Subject {
         let clock = Arc::new(ManualClock::at(at(1_700_000_000)));
-        Subject::with_clock(clock).await
+        Subject::with_clock(places, clock).await
     }
 
     /// The same with a clock that is shared with something else.
-    pub async fn with_clock(clock: Arc<ManualClock>) -> Subject<F> {
-        let fixture = F::create().await;
-        let store = fixture.open(clock.clone()).await;
+    pub async fn with_clock(places: Places, clock: Arc<ManualClock>) -> Subject {
+        let place = (places.create)().await;
+        let store = place.open_log(clock.clone()).await;
         Subject {
             store,
             clock,
-            fixture,
+            places,
+            place,
         }
     }
 
     /// The same log, closed and opened again.
-    pub async fn reopened(self) -> Subject<F> {
+    pub async fn reopened(self) -> Subject {
         let Subject {
             store,
             clock,
-            fixture,
+            places,
+            place,
         } = self;
         ok(store.close().await);
         drop(store);
-        let store = fixture.open(clock.clone()).await;
+        let store = place.open_log(clock.clone()).await;
         Subject {
             store,
             clock,
-            fixture,
+            places,
+            place,
         }
     }
 
@@ -104,7 +169,7 @@ impl<F: StoreFixture> Subject<F> {
     }
 }
 
-impl<F> Deref for Subject<F> {
+impl Deref for Subject {
     type Target = dyn EventStore;
 
     fn deref(&self) -> &Self::Target {

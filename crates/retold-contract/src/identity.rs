@@ -3,14 +3,10 @@
 use retold_core::{Append, Appended, Error, EventId, Expected, NewEvent, RecordedEvent};
 
 use crate::events::{assert_invalid, event, issue, json, numbered, ok, refused, several, stream};
-use crate::{StoreFixture, Subject};
+use crate::{Places, Subject};
 
 /// Appends what must be a repetition of `first`.
-async fn assert_repeated<F: StoreFixture>(
-    subject: &Subject<F>,
-    append: Append,
-    first: &[RecordedEvent],
-) {
+async fn assert_repeated(subject: &Subject, append: Append, first: &[RecordedEvent]) {
     let head = ok(subject.head().await);
     let repeated = ok(subject.store.append(append).await);
     let expected = Appended {
@@ -22,7 +18,7 @@ async fn assert_repeated<F: StoreFixture>(
 }
 
 /// Appends what must conflict in identity with the events of these ids.
-async fn assert_conflict<F: StoreFixture>(subject: &Subject<F>, append: Append, known: &[EventId]) {
+async fn assert_conflict(subject: &Subject, append: Append, known: &[EventId]) {
     let head = ok(subject.head().await);
     match refused(subject.store.append(append).await) {
         Error::IdentityConflict { event_ids, .. } => assert_eq!(event_ids, known),
@@ -36,8 +32,8 @@ fn ids(events: &[NewEvent]) -> Vec<EventId> {
 }
 
 /// The same events again give the first result and are said not to be new.
-pub async fn a_repetition_returns_the_first_result<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_repetition_returns_the_first_result(places: Places) {
+    let subject = Subject::new(places).await;
     let given = several(&issue("1"), 3);
     let first = subject.append(given.clone()).await;
     subject.append_one(event(&issue("1"))).await;
@@ -47,8 +43,8 @@ pub async fn a_repetition_returns_the_first_result<F: StoreFixture>() {
 }
 
 /// Payloads are compared after white space outside strings is removed, and no further.
-pub async fn white_space_makes_no_difference<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn white_space_makes_no_difference(places: Places) {
+    let subject = Subject::new(places).await;
     let mut given = event(&issue("1"));
     given.payload = json(r#"{"a":1.0}"#);
     let first = subject.append(vec![given.clone()]).await;
@@ -60,8 +56,8 @@ pub async fn white_space_makes_no_difference<F: StoreFixture>() {
 }
 
 /// Tags and metadata are not compared (an honest retry has a new timestamp); the first stay.
-pub async fn the_first_tags_and_metadata_stay<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn the_first_tags_and_metadata_stay(places: Places) {
+    let subject = Subject::new(places).await;
     let event_id = event(&issue("1")).metadata.event_id;
     let given = event(&issue("1")).event_id(event_id).tag("a").actor("me");
     let first = subject.append(vec![given]).await;
@@ -82,8 +78,8 @@ pub async fn the_first_tags_and_metadata_stay<F: StoreFixture>() {
 }
 
 /// A repetition is one under every expectation, also one that would fail now.
-pub async fn a_repetition_is_one_under_every_expectation<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_repetition_is_one_under_every_expectation(places: Places) {
+    let subject = Subject::new(places).await;
     let stream = issue("1");
     let given = vec![event(&stream)];
     let append = Append::new(given.clone()).expect(stream.clone(), Expected::NoStream);
@@ -103,8 +99,8 @@ pub async fn a_repetition_is_one_under_every_expectation<F: StoreFixture>() {
 }
 
 /// The same id with another stream, event type or payload is a conflict of identity.
-pub async fn other_content_is_a_conflict<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn other_content_is_a_conflict(places: Places) {
+    let subject = Subject::new(places).await;
     let given = numbered(&issue("1"), 1);
     subject.append_one(given.clone()).await;
     let changes: [fn(&mut NewEvent); 4] = [
@@ -122,8 +118,8 @@ pub async fn other_content_is_a_conflict<F: StoreFixture>() {
 }
 
 /// Identity is looked at before conditions: a known id is never a conflict of expectation.
-pub async fn identity_is_looked_at_before_conditions<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn identity_is_looked_at_before_conditions(places: Places) {
+    let subject = Subject::new(places).await;
     let stream = issue("1");
     let given = numbered(&stream, 1);
     subject.append_one(given.clone()).await;
@@ -134,8 +130,8 @@ pub async fn identity_is_looked_at_before_conditions<F: StoreFixture>() {
 }
 
 /// A call of which some ids are known and others are not is a conflict of identity.
-pub async fn a_mix_of_known_and_new_is_a_conflict<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_mix_of_known_and_new_is_a_conflict(places: Places) {
+    let subject = Subject::new(places).await;
     let stream = issue("1");
     let given = several(&stream, 2);
     subject.append(given.clone()).await;
@@ -152,8 +148,8 @@ pub async fn a_mix_of_known_and_new_is_a_conflict<F: StoreFixture>() {
 }
 
 /// Known events in another order are a conflict of identity.
-pub async fn another_order_is_a_conflict<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn another_order_is_a_conflict(places: Places) {
+    let subject = Subject::new(places).await;
     let mut given = several(&issue("1"), 3);
     subject.append(given.clone()).await;
     given.swap(1, 2);
@@ -163,8 +159,8 @@ pub async fn another_order_is_a_conflict<F: StoreFixture>() {
 }
 
 /// A part of an earlier call is a repetition too.
-pub async fn a_part_of_an_earlier_call_is_a_repetition<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_part_of_an_earlier_call_is_a_repetition(places: Places) {
+    let subject = Subject::new(places).await;
     let given = several(&issue("1"), 4);
     let first = subject.append(given.clone()).await;
     for part in [0..1, 1..3, 3..4] {
@@ -176,8 +172,8 @@ pub async fn a_part_of_an_earlier_call_is_a_repetition<F: StoreFixture>() {
 }
 
 /// Events of several earlier calls, in the order of the log, are a repetition.
-pub async fn several_earlier_calls_in_order_are_a_repetition<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn several_earlier_calls_in_order_are_a_repetition(places: Places) {
+    let subject = Subject::new(places).await;
     let stream = issue("1");
     let (one, two) = (numbered(&stream, 1), numbered(&stream, 2));
     let mut first = subject.append(vec![one.clone()]).await;
@@ -190,8 +186,8 @@ pub async fn several_earlier_calls_in_order_are_a_repetition<F: StoreFixture>() 
 }
 
 /// The same id twice in one call is invalid, whether it is known or not.
-pub async fn the_same_id_twice_in_a_call_is_invalid<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn the_same_id_twice_in_a_call_is_invalid(places: Places) {
+    let subject = Subject::new(places).await;
     let given = event(&issue("1"));
     let twice = || Append::new(vec![given.clone(), given.clone()]);
     assert_invalid(subject.store.append(twice()).await, "metadata.eventId");
@@ -201,8 +197,8 @@ pub async fn the_same_id_twice_in_a_call_is_invalid<F: StoreFixture>() {
 }
 
 /// An id is known over the whole store, long after and beside many others.
-pub async fn an_id_is_known_over_the_whole_store<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn an_id_is_known_over_the_whole_store(places: Places) {
+    let subject = Subject::new(places).await;
     let given: Vec<NewEvent> = (0..500)
         .map(|nth| numbered(&issue(&format!("{}", nth % 50)), nth))
         .collect();

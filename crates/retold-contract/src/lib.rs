@@ -25,7 +25,7 @@ mod random;
 mod seeds;
 
 pub use clock::ManualClock;
-pub use fixture::{SideStoreFixture, StoreFixture, Subject, keep};
+pub use fixture::{Places, SidePlaces, SideStoreFixture, StoreFixture, Subject, keep};
 
 /// Makes a test of each promise of an `EventStore`, for a type that is a [`StoreFixture`]
 /// and is in scope where the macro stands.
@@ -57,7 +57,7 @@ pub use fixture::{SideStoreFixture, StoreFixture, Subject, keep};
 #[macro_export]
 macro_rules! event_store_contract {
     ($fixture:ty) => {
-        $crate::promises! { $fixture =>
+        $crate::promises! { $crate::Places::of::<$fixture>() =>
             append:
                 positions_and_sequence_numbers_have_no_holes,
                 a_refused_append_uses_up_nothing,
@@ -202,7 +202,7 @@ macro_rules! event_store_contract {
 #[macro_export]
 macro_rules! side_store_contract {
     ($fixture:ty) => {
-        $crate::promises! { $fixture =>
+        $crate::promises! { $crate::SidePlaces::of::<$fixture>() =>
             side_store:
                 a_snapshot_is_kept_as_it_is,
                 a_snapshot_is_replaced,
@@ -227,7 +227,7 @@ macro_rules! side_store_contract {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! promises {
-    ($fixture:ty => $($module:ident: $($promise:ident),+ $(,)?;)+) => {
+    ($places:expr => $($module:ident: $($promise:ident),+ $(,)?;)+) => {
         $(
             mod $module {
                 #[allow(unused_imports)]
@@ -236,7 +236,7 @@ macro_rules! promises {
                 $(
                     #[test]
                     fn $promise() {
-                        $crate::keep($crate::$module::$promise::<$fixture>());
+                        $crate::keep($crate::$module::$promise($places));
                     }
                 )+
             }
@@ -274,7 +274,7 @@ mod tests {
                 .unwrap();
             let listed: Vec<&str> = list.split(',').map(str::trim).collect();
             let promises = source.split("pub async fn ").skip(1);
-            for promise in promises.filter_map(|rest| rest.split('<').next()) {
+            for promise in promises.filter_map(|rest| rest.split('(').next()) {
                 assert!(listed.contains(&promise), "{module}: {promise} is not run");
             }
         }

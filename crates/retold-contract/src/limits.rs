@@ -9,10 +9,10 @@ use crate::events::{
     assert_invalid, assert_too_large, event, issue, json, json_of_bytes, ok, refused, several,
     some, stream,
 };
-use crate::{StoreFixture, Subject};
+use crate::{Places, Subject};
 
 /// Appends one event and checks that it is found again as it was given.
-async fn assert_kept<F: StoreFixture>(subject: &Subject<F>, given: NewEvent) {
+async fn assert_kept(subject: &Subject, given: NewEvent) {
     subject.append_one(given.clone()).await;
     let found = some(ok(subject.read_event(given.metadata.event_id).await));
     assert_eq!(found.into_new(), given);
@@ -23,8 +23,8 @@ fn long(bytes: usize) -> String {
 }
 
 /// Aggregate types and ids are limited in form and length, also as streams to be read.
-pub async fn names_and_ids_are_limited<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn names_and_ids_are_limited(places: Places) {
+    let subject = Subject::new(places).await;
     for (aggregate_type, id) in [
         ("A", "1"),
         ("a.b_c-9", "..."),
@@ -48,8 +48,8 @@ pub async fn names_and_ids_are_limited<F: StoreFixture>() {
 }
 
 /// An event whose every field is at its limit is kept as it is.
-pub async fn each_field_at_its_limit_is_kept<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn each_field_at_its_limit_is_kept(places: Places) {
+    let subject = Subject::new(places).await;
     let mut given = event(&stream(&long(128), &long(512)))
         .version(long(128))
         .correlation_id(long(128))
@@ -63,8 +63,8 @@ pub async fn each_field_at_its_limit_is_kept<F: StoreFixture>() {
 }
 
 /// Each field past its limit is refused by its name, and nothing is written.
-pub async fn each_field_over_its_limit_is_refused_by_name<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn each_field_over_its_limit_is_refused_by_name(places: Places) {
+    let subject = Subject::new(places).await;
     let given = || event(&issue("1"));
     let typed = |event_type: String| {
         let mut event = given();
@@ -95,8 +95,8 @@ pub async fn each_field_over_its_limit_is_refused_by_name<F: StoreFixture>() {
 }
 
 /// Names, ids and tags hold no control characters (U+0000–001F, 007F–009F); payloads may.
-pub async fn control_characters_are_refused<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn control_characters_are_refused(places: Places) {
+    let subject = Subject::new(places).await;
     for control in ['\0', '\n', '\u{1f}', '\u{7f}', '\u{85}', '\u{9f}'] {
         let text = format!("a{control}b");
         let given = || event(&issue("1"));
@@ -127,8 +127,8 @@ pub async fn control_characters_are_refused<F: StoreFixture>() {
 }
 
 /// A payload takes up to 960 KiB.
-pub async fn payloads_are_limited_in_size<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn payloads_are_limited_in_size(places: Places) {
+    let subject = Subject::new(places).await;
     let mut given = event(&issue("1"));
     given.payload = json_of_bytes(limits::PAYLOAD_BYTES_MAX + 1);
     let refusal = subject.store.append(Append::new(vec![given.clone()])).await;
@@ -138,8 +138,8 @@ pub async fn payloads_are_limited_in_size<F: StoreFixture>() {
 }
 
 /// A payload and a metadata value are nested up to 128 deep; a scalar has depth 0, `[]` 1.
-pub async fn payloads_are_limited_in_depth<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn payloads_are_limited_in_depth(places: Places) {
+    let subject = Subject::new(places).await;
     let arrays = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let objects = |depth: usize| format!("{}1{}", r#"{"k":"#.repeat(depth), "}".repeat(depth));
     for nested in [arrays, objects] {
@@ -153,8 +153,8 @@ pub async fn payloads_are_limited_in_depth<F: StoreFixture>() {
 }
 
 /// All metadata of an event take up to 32 KiB.
-pub async fn metadata_are_limited_in_size<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn metadata_are_limited_in_size(places: Places) {
+    let subject = Subject::new(places).await;
     let plain = event(&issue("1"));
     let others = "Issue".len() + "1".len() + plain.event_type.len() + plain.payload.as_str().len();
     let around_name = r#","k":"#.len();
@@ -166,8 +166,8 @@ pub async fn metadata_are_limited_in_size<F: StoreFixture>() {
 }
 
 /// A call holds 1 to 1,000 events.
-pub async fn the_number_of_events_is_limited<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn the_number_of_events_is_limited(places: Places) {
+    let subject = Subject::new(places).await;
     let stream = issue("1");
     let max = limits::EVENTS_PER_APPEND_MAX as u64;
     assert_invalid(
@@ -185,8 +185,8 @@ pub async fn the_number_of_events_is_limited<F: StoreFixture>() {
 }
 
 /// A call holds up to 1,000 conditions.
-pub async fn the_number_of_conditions_is_limited<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn the_number_of_conditions_is_limited(places: Places) {
+    let subject = Subject::new(places).await;
     let stream = issue("1");
     let mut append = Append::new(vec![event(&stream)]);
     for _ in 0..limits::CONDITIONS_PER_APPEND_MAX {
@@ -199,8 +199,8 @@ pub async fn the_number_of_conditions_is_limited<F: StoreFixture>() {
 }
 
 /// A call takes up to 8 MiB.
-pub async fn the_bytes_of_a_call_are_limited<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn the_bytes_of_a_call_are_limited(places: Places) {
+    let subject = Subject::new(places).await;
     let stream = issue("1");
     let fill = |over: usize| {
         let mut events: Vec<NewEvent> = (0..9).map(|_| event(&stream)).collect();
@@ -221,8 +221,8 @@ pub async fn the_bytes_of_a_call_are_limited<F: StoreFixture>() {
 }
 
 /// A page holds at least one entry.
-pub async fn a_page_of_nothing_is_refused<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_page_of_nothing_is_refused(places: Places) {
+    let subject = Subject::new(places).await;
     let mut of_stream = StreamQuery::new(issue("1"));
     of_stream.limit = 0;
     assert_invalid(subject.read_stream(of_stream).await, "limit");

@@ -13,24 +13,24 @@ use crate::events::{at, json, ok, stream};
 use crate::pages::{listed_streams, log_events, stream_events, whole_log};
 use crate::random::Random;
 use crate::seeds::play;
-use crate::{StoreFixture, Subject};
+use crate::{Places, Subject};
 
 /// Operations of one round: enough for many streams and pages, few enough to read a failure.
 const OPERATIONS: u64 = 150;
 
 /// Under random operations the store answers like the model: appends, repetitions, conflicts,
 /// every read with every filter, pages of every size, and a log that is moved.
-pub async fn random_operations_answer_like_the_model<F: StoreFixture>() {
+pub async fn random_operations_answer_like_the_model(places: Places) {
     play("model", |seed| async move {
-        Round::<F>::new(seed).await.run().await
+        Round::new(places, seed).await.run().await
     })
     .await;
 }
 
 /// One round: a new store, a new model, and what was appended to both.
-struct Round<F> {
+struct Round {
     random: Random,
-    subject: Subject<F>,
+    subject: Subject,
     model: MemoryStore,
     given: Vec<NewEvent>,
     streams: Vec<StreamId>,
@@ -49,9 +49,9 @@ fn gist<T>(answer: Result<T, Error>) -> Result<T, String> {
 
 const TEXTS: [&str; 4] = ["a", "b", "A", "é"];
 
-impl<F: StoreFixture> Round<F> {
-    async fn new(seed: u64) -> Round<F> {
-        let subject = Subject::<F>::new().await;
+impl Round {
+    async fn new(places: Places, seed: u64) -> Round {
+        let subject = Subject::new(places).await;
         let model = MemoryStore::with_clock(subject.clock.clone());
         let capabilities = subject.store.capabilities();
         let streams = [
@@ -389,7 +389,8 @@ impl<F: StoreFixture> Round<F> {
     /// Moves the log into a new store, in batches of any size, some told twice.
     async fn restore_elsewhere(&mut self) {
         let log = whole_log(&*self.subject).await;
-        let target = Subject::<F>::with_clock(Arc::clone(&self.subject.clock)).await;
+        let target =
+            Subject::with_clock(self.subject.places, Arc::clone(&self.subject.clock)).await;
         let origin = self.subject.log_id();
         let mut restored = 0;
         while restored < log.len() {

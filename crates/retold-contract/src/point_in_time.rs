@@ -12,7 +12,7 @@ use crate::events::{at, event, issue, numbered, ok, sequences};
 use crate::fixture::tell;
 use crate::pages::stream_events;
 use crate::random::Random;
-use crate::{StoreFixture, Subject};
+use crate::{Places, Subject};
 
 /// The events that a moment selects, read in small pages from behind `folded` on.
 async fn prefix_behind(
@@ -45,8 +45,8 @@ async fn prefix(store: &dyn EventStore, moment: PointInTime) -> Vec<u64> {
 
 /// Events dated 10, 30, 20, 40, 25 and 50 seconds, at the positions 2, 4, … 12, recorded
 /// 0, 10, 10, 20, 30 and 30 seconds after the returned instant.
-async fn six_events<F: StoreFixture>() -> (Subject<F>, Timestamp) {
-    let subject = Subject::<F>::new().await;
+async fn six_events(places: Places) -> (Subject, Timestamp) {
+    let subject = Subject::new(places).await;
     let start = retold_core::Clock::now(&*subject.clock);
     for (seconds, passed) in [(10, 0), (30, 10), (20, 0), (40, 10), (25, 10), (50, 0)] {
         subject.clock.advance(Duration::from_secs(passed));
@@ -59,8 +59,8 @@ async fn six_events<F: StoreFixture>() -> (Subject<F>, Timestamp) {
 }
 
 /// By sequence number n: the events 1 to n.
-pub async fn a_sequence_number_selects_a_prefix<F: StoreFixture>() {
-    let (subject, _) = six_events::<F>().await;
+pub async fn a_sequence_number_selects_a_prefix(places: Places) {
+    let (subject, _) = six_events(places).await;
     for (sequence, last) in [(0, 0), (1, 1), (4, 4), (6, 6), (99, 6)] {
         let found = prefix(&*subject, PointInTime::Sequence(sequence)).await;
         assert_eq!(found, (1..=last).collect::<Vec<_>>());
@@ -69,8 +69,8 @@ pub async fn a_sequence_number_selects_a_prefix<F: StoreFixture>() {
 }
 
 /// By position P: the stream's events at or before P.
-pub async fn a_position_selects_a_prefix<F: StoreFixture>() {
-    let (subject, _) = six_events::<F>().await;
+pub async fn a_position_selects_a_prefix(places: Places) {
+    let (subject, _) = six_events(places).await;
     for (position, last) in [
         (0, 0),
         (1, 0),
@@ -87,8 +87,8 @@ pub async fn a_position_selects_a_prefix<F: StoreFixture>() {
 }
 
 /// By `persistedAt`: what was recorded at or before the instant.
-pub async fn persisted_at_selects_what_was_known<F: StoreFixture>() {
-    let (subject, start) = six_events::<F>().await;
+pub async fn persisted_at_selects_what_was_known(places: Places) {
+    let (subject, start) = six_events(places).await;
     for (micros, last) in [
         (-1, 0),
         (0, 1),
@@ -109,8 +109,8 @@ pub async fn persisted_at_selects_what_was_known<F: StoreFixture>() {
 
 /// By `timestamp`: the longest prefix before the first event that is dated later, whatever
 /// the dates of the events behind it.
-pub async fn a_timestamp_selects_the_prefix_before_the_first_later_event<F: StoreFixture>() {
-    let (subject, _) = six_events::<F>().await;
+pub async fn a_timestamp_selects_the_prefix_before_the_first_later_event(places: Places) {
+    let (subject, _) = six_events(places).await;
     for (seconds, last) in [
         (9, 0),
         (10, 1),
@@ -127,8 +127,8 @@ pub async fn a_timestamp_selects_the_prefix_before_the_first_later_event<F: Stor
 }
 
 /// The events behind the prefix that are dated at or before the instant can be counted.
-pub async fn events_behind_the_prefix_can_be_counted<F: StoreFixture>() {
-    let (subject, _) = six_events::<F>().await;
+pub async fn events_behind_the_prefix_can_be_counted(places: Places) {
+    let (subject, _) = six_events(places).await;
     for (seconds, expected) in [
         (9, &[][..]),
         (20, &[3]),
@@ -175,11 +175,11 @@ fn snapshots_of(store: &dyn EventStore, events: &[RecordedEvent]) -> Vec<Snapsho
 }
 
 /// The answer with snapshots equals the answer without, for every n, P and T.
-pub async fn a_snapshot_gives_the_same_answer<F: StoreFixture>() {
+pub async fn a_snapshot_gives_the_same_answer(places: Places) {
     let seed = crate::seeds::seed();
     tell(&format!("point in time: seed {seed}"));
     let mut random = Random::new(seed);
-    let subject = Subject::<F>::new().await;
+    let subject = Subject::new(places).await;
     let stream = issue("1");
     let start = retold_core::Clock::now(&*subject.clock);
     let mut moments = vec![PointInTime::Head];

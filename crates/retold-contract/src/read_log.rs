@@ -7,11 +7,11 @@ use crate::events::{
     assert_invalid, at, event, issue, json_of_bytes, ok, positions, several, stream,
 };
 use crate::pages::{log_events, whole_log};
-use crate::{StoreFixture, Subject};
+use crate::{Places, Subject};
 
 /// Eight events that differ in everything that a filter looks at.
-async fn eight_events<F: StoreFixture>() -> Subject<F> {
-    let subject = Subject::<F>::new().await;
+async fn eight_events(places: Places) -> Subject {
+    let subject = Subject::new(places).await;
     let (one, two, order) = (issue("1"), issue("2"), stream("Order", "1"));
     let made = |stream, event_type: &'static str, seconds| {
         let mut event = event(stream).timestamp(at(seconds)).correlation_id("none");
@@ -66,8 +66,8 @@ async fn found(store: &dyn EventStore, filter: &Filter) -> Vec<u64> {
 }
 
 /// The log is read from behind a position in pages, in the order of positions.
-pub async fn the_log_is_read_in_pages<F: StoreFixture>() {
-    let subject = eight_events::<F>().await;
+pub async fn the_log_is_read_in_pages(places: Places) {
+    let subject = eight_events(places).await;
     assert_eq!(
         found(&*subject, &Filter::default()).await,
         [1, 2, 3, 4, 5, 6, 7, 8]
@@ -82,8 +82,8 @@ pub async fn the_log_is_read_in_pages<F: StoreFixture>() {
 }
 
 /// Each filter admits what it names, exactly; within one list any may match.
-pub async fn each_filter_admits_what_it_names<F: StoreFixture>() {
-    let subject = eight_events::<F>().await;
+pub async fn each_filter_admits_what_it_names(places: Places) {
+    let subject = eight_events(places).await;
     let none = Filter::default;
     let texts = |texts: &[&'static str]| texts.iter().map(|&text| text.into()).collect();
     let types = |types| Filter {
@@ -134,8 +134,8 @@ pub async fn each_filter_admits_what_it_names<F: StoreFixture>() {
 }
 
 /// All parts of a filter must match.
-pub async fn all_parts_of_a_filter_must_match<F: StoreFixture>() {
-    let subject = eight_events::<F>().await;
+pub async fn all_parts_of_a_filter_must_match(places: Places) {
+    let subject = eight_events(places).await;
     let mut filter = Filter {
         aggregate_types: vec!["Issue".into(), "Order".into()],
         tags: vec!["a".into(), "b".into()],
@@ -153,8 +153,8 @@ pub async fn all_parts_of_a_filter_must_match<F: StoreFixture>() {
 }
 
 /// Time filters look at the event's timestamp and include their bounds.
-pub async fn time_filters_are_inclusive<F: StoreFixture>() {
-    let subject = eight_events::<F>().await;
+pub async fn time_filters_are_inclusive(places: Places) {
+    let subject = eight_events(places).await;
     for (from, to, expected) in [
         (Some(15), Some(30), &[2, 3, 4, 6][..]),
         (Some(20), Some(20), &[2, 6]),
@@ -173,8 +173,8 @@ pub async fn time_filters_are_inclusive<F: StoreFixture>() {
 }
 
 /// Events past `through` are left out; the read is complete through it, or through the head.
-pub async fn through_ends_the_read<F: StoreFixture>() {
-    let subject = eight_events::<F>().await;
+pub async fn through_ends_the_read(places: Places) {
+    let subject = eight_events(places).await;
     for (after, through, expected) in [(0, 3, 1..4), (2, 5, 3..6), (4, 4, 0..0), (6, 99, 7..9)] {
         for limit in [1, 2, 100] {
             let mut query = LogQuery::after(after).limit(limit);
@@ -186,8 +186,8 @@ pub async fn through_ends_the_read<F: StoreFixture>() {
 }
 
 /// Behind the head there is nothing yet; past it there is no place to read from.
-pub async fn nothing_is_past_the_head<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn nothing_is_past_the_head(places: Places) {
+    let subject = Subject::new(places).await;
     for head in [0, 3] {
         let page = ok(subject.read_log(LogQuery::after(head)).await);
         assert!(page.entries.is_empty());
@@ -199,8 +199,8 @@ pub async fn nothing_is_past_the_head<F: StoreFixture>() {
 }
 
 /// A read whose filter matches nothing says that it is complete through the head.
-pub async fn a_filter_that_matches_nothing_is_complete<F: StoreFixture>() {
-    let subject = eight_events::<F>().await;
+pub async fn a_filter_that_matches_nothing_is_complete(places: Places) {
+    let subject = eight_events(places).await;
     for filter in [
         Filter {
             tags: vec!["unknown".into()],
@@ -230,8 +230,8 @@ pub async fn a_filter_that_matches_nothing_is_complete<F: StoreFixture>() {
 }
 
 /// Reserved streams are left out unless asked for; "complete through" counts them.
-pub async fn reserved_streams_are_left_out_unless_asked<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn reserved_streams_are_left_out_unless_asked(places: Places) {
+    let subject = Subject::new(places).await;
     let reserved = |id: &str| {
         let event = event(&stream("$machine", id)).tag("t").correlation_id("x");
         Append::new(vec![event]).by_retold()
@@ -274,8 +274,8 @@ pub async fn reserved_streams_are_left_out_unless_asked<F: StoreFixture>() {
 }
 
 /// A page holds a bounded number of bytes, however many entries were asked for.
-pub async fn the_bytes_of_a_page_are_bounded<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn the_bytes_of_a_page_are_bounded(places: Places) {
+    let subject = Subject::new(places).await;
     let count = limits::PAGE_BYTES_MAX / limits::PAYLOAD_BYTES_MAX + 2;
     for nth in 0..count {
         let mut given = event(&issue(&nth.to_string()));
@@ -288,8 +288,8 @@ pub async fn the_bytes_of_a_page_are_bounded<F: StoreFixture>() {
 }
 
 /// One event is found by its id, reserved ones too; an unknown id finds nothing.
-pub async fn an_event_is_found_by_its_id<F: StoreFixture>() {
-    let subject = eight_events::<F>().await;
+pub async fn an_event_is_found_by_its_id(places: Places) {
+    let subject = eight_events(places).await;
     let append = Append::new(vec![event(&stream("$machine", "1"))]).by_retold();
     ok(subject.store.append(append).await);
     for event in whole_log(&*subject).await {
@@ -301,8 +301,8 @@ pub async fn an_event_is_found_by_its_id<F: StoreFixture>() {
 }
 
 /// The head of the log is its newest event; of an empty log it is position 0.
-pub async fn the_head_is_the_newest_event<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn the_head_is_the_newest_event(places: Places) {
+    let subject = Subject::new(places).await;
     let empty = LogHead {
         position: 0,
         persisted_at: Timestamp::MIN,

@@ -6,12 +6,12 @@ use crate::events::{
     at, event, issue, json_of_bytes, ok, positions, sequences, several, some, stream,
 };
 use crate::pages::stream_events;
-use crate::{StoreFixture, Subject};
+use crate::{Places, Subject};
 
 /// A stream of ten events between those of another; its event n stands at position 2n.
 /// Timestamps run 10, 20, … seconds, except that the sixth is dated 25.
-async fn ten_events<F: StoreFixture>() -> (Subject<F>, Vec<RecordedEvent>) {
-    let subject = Subject::<F>::new().await;
+async fn ten_events(places: Places) -> (Subject, Vec<RecordedEvent>) {
+    let subject = Subject::new(places).await;
     let mut events = Vec::new();
     for nth in 1..=10 {
         subject.append_one(event(&issue("other"))).await;
@@ -43,8 +43,8 @@ async fn found(store: &dyn EventStore, query: &StreamQuery) -> Vec<u64> {
 }
 
 /// Forward pages follow one another from the oldest event to the newest.
-pub async fn pages_run_forward<F: StoreFixture>() {
-    let (subject, events) = ten_events::<F>().await;
+pub async fn pages_run_forward(places: Places) {
+    let (subject, events) = ten_events(places).await;
     for limit in 1..=11 {
         let mut query = StreamQuery::new(issue("1"));
         query.limit = limit;
@@ -59,8 +59,8 @@ pub async fn pages_run_forward<F: StoreFixture>() {
 }
 
 /// Backward pages follow one another from the newest event to the oldest.
-pub async fn pages_run_backward<F: StoreFixture>() {
-    let (subject, mut events) = ten_events::<F>().await;
+pub async fn pages_run_backward(places: Places) {
+    let (subject, mut events) = ten_events(places).await;
     events.reverse();
     for limit in 1..=11 {
         let mut query = StreamQuery::new(issue("1"));
@@ -77,8 +77,8 @@ pub async fn pages_run_backward<F: StoreFixture>() {
 }
 
 /// Sequence numbers bound a read at both ends, inclusively; past the stream there is nothing.
-pub async fn sequence_ranges_are_inclusive<F: StoreFixture>() {
-    let (subject, _) = ten_events::<F>().await;
+pub async fn sequence_ranges_are_inclusive(places: Places) {
+    let (subject, _) = ten_events(places).await;
     for (from, to, expected) in [
         (0, u64::MAX, 1..11),
         (3, 5, 3..6),
@@ -96,8 +96,8 @@ pub async fn sequence_ranges_are_inclusive<F: StoreFixture>() {
 }
 
 /// Timestamps bound a read at both ends, inclusively, event by event.
-pub async fn timestamp_ranges_are_inclusive<F: StoreFixture>() {
-    let (subject, _) = ten_events::<F>().await;
+pub async fn timestamp_ranges_are_inclusive(places: Places) {
+    let (subject, _) = ten_events(places).await;
     for (from, to, expected) in [
         (Some(20), Some(40), &[2, 3, 4, 6][..]),
         (Some(25), Some(25), &[6]),
@@ -114,8 +114,8 @@ pub async fn timestamp_ranges_are_inclusive<F: StoreFixture>() {
 }
 
 /// Events of one type are read alone.
-pub async fn one_event_type_is_read<F: StoreFixture>() {
-    let (subject, _) = ten_events::<F>().await;
+pub async fn one_event_type_is_read(places: Places) {
+    let (subject, _) = ten_events(places).await;
     let mut query = StreamQuery::new(issue("1"));
     query.event_type = Some("issue.closed".into());
     assert_eq!(found(&*subject, &query).await, [3, 6, 9]);
@@ -126,8 +126,8 @@ pub async fn one_event_type_is_read<F: StoreFixture>() {
 }
 
 /// Positions bound a read: behind the one, through the other.
-pub async fn positions_bound_a_stream<F: StoreFixture>() {
-    let (subject, _) = ten_events::<F>().await;
+pub async fn positions_bound_a_stream(places: Places) {
+    let (subject, _) = ten_events(places).await;
     for (after, through, expected) in [
         (0, u64::MAX, 1..11),
         (4, 8, 3..5),
@@ -144,8 +144,8 @@ pub async fn positions_bound_a_stream<F: StoreFixture>() {
 }
 
 /// `from` is the lower bound and `to` the upper one, whichever way the stream is read.
-pub async fn bounds_do_not_turn_with_the_direction<F: StoreFixture>() {
-    let (subject, _) = ten_events::<F>().await;
+pub async fn bounds_do_not_turn_with_the_direction(places: Places) {
+    let (subject, _) = ten_events(places).await;
     let mut query = StreamQuery::new(issue("1"));
     query.direction = Direction::Backward;
     (query.from_sequence, query.to_sequence) = (3, 6);
@@ -155,8 +155,8 @@ pub async fn bounds_do_not_turn_with_the_direction<F: StoreFixture>() {
 
 /// An unknown stream has no events, no head and no next page; the page is complete through
 /// the head of the log.
-pub async fn an_unknown_stream_is_empty<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn an_unknown_stream_is_empty(places: Places) {
+    let subject = Subject::new(places).await;
     for head in [0, 2] {
         for direction in [Direction::Forward, Direction::Backward] {
             let mut query = StreamQuery::new(issue("unknown"));
@@ -174,8 +174,8 @@ pub async fn an_unknown_stream_is_empty<F: StoreFixture>() {
 }
 
 /// A page tells the newest event of the stream, whatever was asked for.
-pub async fn a_page_tells_the_head_of_the_stream<F: StoreFixture>() {
-    let (subject, events) = ten_events::<F>().await;
+pub async fn a_page_tells_the_head_of_the_stream(places: Places) {
+    let (subject, events) = ten_events(places).await;
     let mut query = StreamQuery::new(issue("1"));
     query.event_type = Some("nothing".into());
     query.to_sequence = 2;
@@ -190,8 +190,8 @@ pub async fn a_page_tells_the_head_of_the_stream<F: StoreFixture>() {
 
 /// At its end a forward read is complete through the head of the log, or through the bound
 /// asked for; before, through a place that nothing comes behind later.
-pub async fn a_page_says_through_where_it_is_complete<F: StoreFixture>() {
-    let (subject, _) = ten_events::<F>().await;
+pub async fn a_page_says_through_where_it_is_complete(places: Places) {
+    let (subject, _) = ten_events(places).await;
     subject.append(several(&issue("other"), 5)).await;
     let mut query = StreamQuery::new(issue("1"));
     let page = ok(subject.read_stream(query.clone()).await);
@@ -217,8 +217,8 @@ pub async fn a_page_says_through_where_it_is_complete<F: StoreFixture>() {
 }
 
 /// A page holds a bounded number of bytes, however many entries were asked for.
-pub async fn the_bytes_of_a_page_are_bounded<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn the_bytes_of_a_page_are_bounded(places: Places) {
+    let subject = Subject::new(places).await;
     let stream = issue("1");
     let count = (limits::PAGE_BYTES_MAX / limits::PAYLOAD_BYTES_MAX + 2) as u64;
     for _ in 0..count {
@@ -237,8 +237,8 @@ pub async fn the_bytes_of_a_page_are_bounded<F: StoreFixture>() {
 }
 
 /// Reading a reserved stream by its name needs no asking.
-pub async fn a_reserved_stream_is_read_by_its_name<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_reserved_stream_is_read_by_its_name(places: Places) {
+    let subject = Subject::new(places).await;
     let machine = stream("$machine", "Issue");
     let append = Append::new(several(&machine, 3)).by_retold();
     let recorded = ok(subject.store.append(append).await).events;

@@ -13,11 +13,11 @@ use crate::events::{
     assert_busy, assert_invalid, at, event, issue, json, numbered, ok, refused, stream,
 };
 use crate::pages::whole_log;
-use crate::{StoreFixture, Subject};
+use crate::{Places, Subject};
 
 /// Eight events of three streams, one of them reserved, in several calls and at several times.
-async fn origin<F: StoreFixture>() -> (LogId, Vec<RecordedEvent>) {
-    let subject = Subject::<F>::new().await;
+async fn origin(places: Places) -> (LogId, Vec<RecordedEvent>) {
+    let subject = Subject::new(places).await;
     let (one, machine) = (issue("1"), stream("$machine", "Issue"));
     let mut awkward = numbered(&one, 2).timestamp(at(-1_000)).tag("t").actor("me");
     awkward.payload = json(r#"{"k":1e400,"k":"\ud800"}"#);
@@ -64,10 +64,10 @@ fn assert_refused_for_content(result: Result<Position, Error>) {
 }
 
 /// A restored log holds the same events, field by field, with the same digests.
-pub async fn a_restored_log_has_the_same_digests<F: StoreFixture>() {
-    let (origin, log) = origin::<F>().await;
+pub async fn a_restored_log_has_the_same_digests(places: Places) {
+    let (origin, log) = origin(places).await;
     for size in [1, 3, 100] {
-        let subject = Subject::<F>::new().await;
+        let subject = Subject::new(places).await;
         let mut batches = log.chunks(size).peekable();
         while let Some(events) = batches.next() {
             let is_last = batches.peek().is_none();
@@ -85,7 +85,7 @@ pub async fn a_restored_log_has_the_same_digests<F: StoreFixture>() {
 }
 
 /// The digest of an event is that of the first test vector in FORMAT.md, in every store.
-pub async fn a_digest_is_the_same_in_every_store<F: StoreFixture>() {
+pub async fn a_digest_is_the_same_in_every_store(places: Places) {
     let vector = RecordedEvent {
         stream: issue("42"),
         event_type: "start_work".into(),
@@ -104,7 +104,7 @@ pub async fn a_digest_is_the_same_in_every_store<F: StoreFixture>() {
         position: 1,
         persisted_at: at(0),
     };
-    let subject = Subject::<F>::new().await;
+    let subject = Subject::new(places).await;
     ok(subject
         .restore(batch(Uuid::now_v7(), &[vector], true))
         .await);
@@ -116,9 +116,9 @@ pub async fn a_digest_is_the_same_in_every_store<F: StoreFixture>() {
 }
 
 /// The store keeps an id of its own.
-pub async fn a_restored_log_has_an_id_of_its_own<F: StoreFixture>() {
-    let (origin, log) = origin::<F>().await;
-    let subject = Subject::<F>::new().await;
+pub async fn a_restored_log_has_an_id_of_its_own(places: Places) {
+    let (origin, log) = origin(places).await;
+    let subject = Subject::new(places).await;
     let own = subject.log_id();
     ok(subject.restore(batch(origin, &log, true)).await);
     assert_eq!(subject.log_id(), own);
@@ -126,9 +126,9 @@ pub async fn a_restored_log_has_an_id_of_its_own<F: StoreFixture>() {
 }
 
 /// After the last batch the log goes on: positions, sequence numbers and dates.
-pub async fn a_restored_log_goes_on<F: StoreFixture>() {
-    let (origin, mut log) = origin::<F>().await;
-    let subject = Subject::<F>::new().await;
+pub async fn a_restored_log_goes_on(places: Places) {
+    let (origin, mut log) = origin(places).await;
+    let subject = Subject::new(places).await;
     let later = at(2_000_000_000);
     for event in &mut log[7..] {
         event.persisted_at = later;
@@ -142,9 +142,9 @@ pub async fn a_restored_log_goes_on<F: StoreFixture>() {
 }
 
 /// The ids of restored events are known: appended again they are repetitions.
-pub async fn restored_ids_are_known<F: StoreFixture>() {
-    let (origin, log) = origin::<F>().await;
-    let subject = Subject::<F>::new().await;
+pub async fn restored_ids_are_known(places: Places) {
+    let (origin, log) = origin(places).await;
+    let subject = Subject::new(places).await;
     ok(subject.restore(batch(origin, &log, true)).await);
     for original in &log {
         let again = Append::new(vec![original.clone().into_new()]).by_retold();
@@ -156,9 +156,9 @@ pub async fn restored_ids_are_known<F: StoreFixture>() {
 }
 
 /// A store that holds other events takes no restore.
-pub async fn a_store_with_other_events_is_refused<F: StoreFixture>() {
-    let (origin, log) = origin::<F>().await;
-    let subject = Subject::<F>::new().await;
+pub async fn a_store_with_other_events_is_refused(places: Places) {
+    let (origin, log) = origin(places).await;
+    let subject = Subject::new(places).await;
     subject.append_one(event(&issue("1"))).await;
     for is_last in [false, true] {
         match refused(subject.restore(batch(origin, &log, is_last)).await) {
@@ -171,9 +171,9 @@ pub async fn a_store_with_other_events_is_refused<F: StoreFixture>() {
 }
 
 /// After its last batch a restore takes no further events.
-pub async fn a_finished_restore_takes_no_more<F: StoreFixture>() {
-    let (origin, log) = origin::<F>().await;
-    let subject = Subject::<F>::new().await;
+pub async fn a_finished_restore_takes_no_more(places: Places) {
+    let (origin, log) = origin(places).await;
+    let subject = Subject::new(places).await;
     ok(subject.restore(batch(origin, &log[..5], true)).await);
     for origin in [origin, Uuid::now_v7()] {
         let error = refused(subject.restore(batch(origin, &log[5..], true)).await);
@@ -184,9 +184,9 @@ pub async fn a_finished_restore_takes_no_more<F: StoreFixture>() {
 
 /// A restore may be told again from its beginning or from any event: what the store has
 /// already is passed over.
-pub async fn a_restore_may_be_told_again<F: StoreFixture>() {
-    let (origin, log) = origin::<F>().await;
-    let subject = Subject::<F>::new().await;
+pub async fn a_restore_may_be_told_again(places: Places) {
+    let (origin, log) = origin(places).await;
+    let subject = Subject::new(places).await;
     for (part, expected) in [
         (0..4, 4),
         (0..4, 4),
@@ -203,9 +203,9 @@ pub async fn a_restore_may_be_told_again<F: StoreFixture>() {
 }
 
 /// An event that differs from the one at its place is refused, and so is its batch.
-pub async fn other_events_at_a_known_place_are_refused<F: StoreFixture>() {
-    let (origin, log) = origin::<F>().await;
-    let subject = Subject::<F>::new().await;
+pub async fn other_events_at_a_known_place_are_refused(places: Places) {
+    let (origin, log) = origin(places).await;
+    let subject = Subject::new(places).await;
     ok(subject.restore(batch(origin, &log[..4], false)).await);
     let changes: [fn(&mut RecordedEvent); 5] = [
         |event| event.payload = json("1"),
@@ -229,9 +229,9 @@ pub async fn other_events_at_a_known_place_are_refused<F: StoreFixture>() {
 }
 
 /// A batch that leaves a gap, before it or within it, is refused.
-pub async fn a_gap_is_refused<F: StoreFixture>() {
-    let (origin, log) = origin::<F>().await;
-    let subject = Subject::<F>::new().await;
+pub async fn a_gap_is_refused(places: Places) {
+    let (origin, log) = origin(places).await;
+    let subject = Subject::new(places).await;
     assert_invalid(
         subject.restore(batch(origin, &log[1..], false)).await,
         "position",
@@ -250,9 +250,9 @@ pub async fn a_gap_is_refused<F: StoreFixture>() {
 }
 
 /// Events out of order are refused.
-pub async fn a_wrong_order_is_refused<F: StoreFixture>() {
-    let (origin, log) = origin::<F>().await;
-    let subject = Subject::<F>::new().await;
+pub async fn a_wrong_order_is_refused(places: Places) {
+    let (origin, log) = origin(places).await;
+    let subject = Subject::new(places).await;
     let swapped = [log[0].clone(), log[2].clone(), log[1].clone()];
     assert_invalid(
         subject.restore(batch(origin, &swapped, false)).await,
@@ -268,9 +268,9 @@ pub async fn a_wrong_order_is_refused<F: StoreFixture>() {
 }
 
 /// The sequence number must be the next of its stream.
-pub async fn a_wrong_sequence_number_is_refused<F: StoreFixture>() {
-    let (origin, log) = origin::<F>().await;
-    let subject = Subject::<F>::new().await;
+pub async fn a_wrong_sequence_number_is_refused(places: Places) {
+    let (origin, log) = origin(places).await;
+    let subject = Subject::new(places).await;
     for (place, sequence_number) in [(0, 2), (2, 1), (2, 3), (3, 1), (5, 9)] {
         let mut events = log.clone();
         events[place].sequence_number = sequence_number;
@@ -286,9 +286,9 @@ pub async fn a_wrong_sequence_number_is_refused<F: StoreFixture>() {
 }
 
 /// An event id is restored once, within a batch and across batches.
-pub async fn an_id_is_restored_once<F: StoreFixture>() {
-    let (origin, log) = origin::<F>().await;
-    let subject = Subject::<F>::new().await;
+pub async fn an_id_is_restored_once(places: Places) {
+    let (origin, log) = origin(places).await;
+    let subject = Subject::new(places).await;
     let mut events = log.clone();
     events[4].metadata.event_id = log[0].metadata.event_id;
     assert_refused_for_content(subject.restore(batch(origin, &events, false)).await);
@@ -299,9 +299,9 @@ pub async fn an_id_is_restored_once<F: StoreFixture>() {
 }
 
 /// Dates that run backwards are refused, within a batch and across batches.
-pub async fn dates_that_run_backwards_are_refused<F: StoreFixture>() {
-    let (origin, log) = origin::<F>().await;
-    let subject = Subject::<F>::new().await;
+pub async fn dates_that_run_backwards_are_refused(places: Places) {
+    let (origin, log) = origin(places).await;
+    let subject = Subject::new(places).await;
     let mut events = log.clone();
     events[5].persisted_at = events[4].persisted_at.saturating_add_micros(-1);
     let refusal = subject.restore(batch(origin, &events, false)).await;
@@ -313,9 +313,9 @@ pub async fn dates_that_run_backwards_are_refused<F: StoreFixture>() {
 }
 
 /// An unfinished restore goes on from the log that it began with, and from no other.
-pub async fn another_origin_is_refused<F: StoreFixture>() {
-    let (origin, log) = origin::<F>().await;
-    let subject = Subject::<F>::new().await;
+pub async fn another_origin_is_refused(places: Places) {
+    let (origin, log) = origin(places).await;
+    let subject = Subject::new(places).await;
     ok(subject.restore(batch(origin, &log[..3], false)).await);
     for events in [&log[..], &log[3..]] {
         let error = refused(subject.restore(batch(Uuid::now_v7(), events, true)).await);
@@ -325,9 +325,9 @@ pub async fn another_origin_is_refused<F: StoreFixture>() {
 }
 
 /// Until the last batch is in, appends are told to try again; nothing of them is written.
-pub async fn an_unfinished_restore_makes_appends_busy<F: StoreFixture>() {
-    let (origin, log) = origin::<F>().await;
-    let subject = Subject::<F>::new().await;
+pub async fn an_unfinished_restore_makes_appends_busy(places: Places) {
+    let (origin, log) = origin(places).await;
+    let subject = Subject::new(places).await;
     for part in [0..0, 0..4] {
         ok(subject.restore(batch(origin, &log[part], false)).await);
         let append = Append::new(vec![event(&issue("1"))]);
@@ -341,9 +341,9 @@ pub async fn an_unfinished_restore_makes_appends_busy<F: StoreFixture>() {
 }
 
 /// An unfinished restore is still one after reopening, and is taken up where it was.
-pub async fn an_unfinished_restore_is_resumed_after_reopening<F: StoreFixture>() {
-    let (origin, log) = origin::<F>().await;
-    let subject = Subject::<F>::new().await;
+pub async fn an_unfinished_restore_is_resumed_after_reopening(places: Places) {
+    let (origin, log) = origin(places).await;
+    let subject = Subject::new(places).await;
     if !subject.can_be_reopened() {
         return;
     }
@@ -364,9 +364,9 @@ pub async fn an_unfinished_restore_is_resumed_after_reopening<F: StoreFixture>()
 }
 
 /// Restored events wake those who wait for them.
-pub async fn a_restore_wakes_those_who_wait<F: StoreFixture>() {
-    let (origin, log) = origin::<F>().await;
-    let subject = Subject::<F>::new().await;
+pub async fn a_restore_wakes_those_who_wait(places: Places) {
+    let (origin, log) = origin(places).await;
+    let subject = Subject::new(places).await;
     let store = Arc::clone(&subject.store);
     let wait = tokio::spawn(async move { store.wait_past(3).await });
     ok(subject.restore(batch(origin, &log[..2], false)).await);
@@ -375,8 +375,8 @@ pub async fn a_restore_wakes_those_who_wait<F: StoreFixture>() {
 }
 
 /// An empty log is restored too; the store takes appends afterwards.
-pub async fn an_empty_log_is_restored<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn an_empty_log_is_restored(places: Places) {
+    let subject = Subject::new(places).await;
     assert_eq!(
         ok(subject.restore(batch(Uuid::now_v7(), &[], true)).await),
         0

@@ -7,7 +7,7 @@ use retold_core::{
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::SideStoreFixture;
+use crate::SidePlaces;
 use crate::events::{assert_invalid, at, issue, json, ok, stream};
 
 const LOG: Uuid = Uuid::from_u128(7);
@@ -81,9 +81,8 @@ fn sequences(snapshots: &[Snapshot]) -> Vec<u64> {
 }
 
 /// A snapshot comes back with every field as it was saved.
-pub async fn a_snapshot_is_kept_as_it_is<F: SideStoreFixture>() {
-    let fixture = F::create().await;
-    let store = fixture.open().await;
+pub async fn a_snapshot_is_kept_as_it_is(places: SidePlaces) {
+    let (_place, store) = places.create().await;
     let mut saved = snapshot(
         &stream("$a.b", "\u{1F980} '\"%_"),
         &reducer("é", "\u{1F980}"),
@@ -105,9 +104,8 @@ pub async fn a_snapshot_is_kept_as_it_is<F: SideStoreFixture>() {
 }
 
 /// A snapshot of the same stream, reducer and sequence number takes the place of the first.
-pub async fn a_snapshot_is_replaced<F: SideStoreFixture>() {
-    let fixture = F::create().await;
-    let store = fixture.open().await;
+pub async fn a_snapshot_is_replaced(places: SidePlaces) {
+    let (_place, store) = places.create().await;
     let mut saved = snapshot(&issue("1"), &reducer("r", "1"), 3);
     ok(store.save_snapshot(saved.clone()).await);
     saved.state = json("2");
@@ -120,9 +118,8 @@ pub async fn a_snapshot_is_replaced<F: SideStoreFixture>() {
 }
 
 /// Snapshots are listed newest first, in pages, whatever the order they were saved in.
-pub async fn snapshots_are_listed_newest_first<F: SideStoreFixture>() {
-    let fixture = F::create().await;
-    let store = fixture.open().await;
+pub async fn snapshots_are_listed_newest_first(places: SidePlaces) {
+    let (_place, store) = places.create().await;
     assert!(
         listed(&*store, SnapshotQuery::new(issue("1")))
             .await
@@ -146,9 +143,8 @@ pub async fn snapshots_are_listed_newest_first<F: SideStoreFixture>() {
 }
 
 /// A page never ends between two snapshots of the same sequence number.
-pub async fn pages_do_not_end_within_a_sequence_number<F: SideStoreFixture>() {
-    let fixture = F::create().await;
-    let store = fixture.open().await;
+pub async fn pages_do_not_end_within_a_sequence_number(places: SidePlaces) {
+    let (_place, store) = places.create().await;
     for (name, fingerprint) in [("a", "1"), ("a", "2"), ("b", "1")] {
         save_all(&*store, &reducer(name, fingerprint), &[10, 20, 30]).await;
     }
@@ -165,18 +161,16 @@ pub async fn pages_do_not_end_within_a_sequence_number<F: SideStoreFixture>() {
 }
 
 /// A page holds at least one snapshot.
-pub async fn a_page_of_nothing_is_refused<F: SideStoreFixture>() {
-    let fixture = F::create().await;
-    let store = fixture.open().await;
+pub async fn a_page_of_nothing_is_refused(places: SidePlaces) {
+    let (_place, store) = places.create().await;
     let mut query = SnapshotQuery::new(issue("1"));
     query.limit = 0;
     assert_invalid(store.snapshots(query).await, "limit");
 }
 
 /// A list is of one stream, and of one reducer where one is asked for.
-pub async fn a_list_is_of_one_stream_and_one_reducer<F: SideStoreFixture>() {
-    let fixture = F::create().await;
-    let store = fixture.open().await;
+pub async fn a_list_is_of_one_stream_and_one_reducer(places: SidePlaces) {
+    let (_place, store) = places.create().await;
     let (one, two) = (reducer("r", "1"), reducer("r", "2"));
     save_all(&*store, &one, &[10, 20]).await;
     save_all(&*store, &two, &[20, 30]).await;
@@ -201,9 +195,8 @@ pub async fn a_list_is_of_one_stream_and_one_reducer<F: SideStoreFixture>() {
 }
 
 /// Each point in time selects the snapshots that hold only events of its prefix.
-pub async fn each_point_in_time_selects_its_snapshots<F: SideStoreFixture>() {
-    let fixture = F::create().await;
-    let store = fixture.open().await;
+pub async fn each_point_in_time_selects_its_snapshots(places: SidePlaces) {
+    let (_place, store) = places.create().await;
     let reducer = reducer("r", "1");
     save_all(&*store, &reducer, &[2, 1, 3]).await;
     for (moment, expected) in [
@@ -234,9 +227,8 @@ pub async fn each_point_in_time_selects_its_snapshots<F: SideStoreFixture>() {
 }
 
 /// With timestamps out of order the latest one folded in decides, not that of the last event.
-pub async fn timestamps_out_of_order_select_by_the_latest<F: SideStoreFixture>() {
-    let fixture = F::create().await;
-    let store = fixture.open().await;
+pub async fn timestamps_out_of_order_select_by_the_latest(places: SidePlaces) {
+    let (_place, store) = places.create().await;
     let reducer = reducer("r", "1");
     for (sequence_number, latest) in [(1, -50), (2, 300), (3, 300), (4, 300), (5, 301)] {
         let mut saved = snapshot(&issue("1"), &reducer, sequence_number);
@@ -256,9 +248,8 @@ pub async fn timestamps_out_of_order_select_by_the_latest<F: SideStoreFixture>()
 }
 
 /// A snapshot made under another fingerprint is not returned.
-pub async fn another_fingerprint_is_not_returned<F: SideStoreFixture>() {
-    let fixture = F::create().await;
-    let store = fixture.open().await;
+pub async fn another_fingerprint_is_not_returned(places: SidePlaces) {
+    let (_place, store) = places.create().await;
     save_all(&*store, &reducer("r", "1"), &[1, 2]).await;
     save_all(&*store, &reducer("r", "2"), &[3]).await;
     for (fingerprint, expected) in [("1", &[2, 1][..]), ("2", &[3]), ("3", &[]), ("", &[])] {
@@ -271,9 +262,8 @@ pub async fn another_fingerprint_is_not_returned<F: SideStoreFixture>() {
 }
 
 /// A snapshot of another reducer, or of another stream, is not returned.
-pub async fn another_reducer_is_not_returned<F: SideStoreFixture>() {
-    let fixture = F::create().await;
-    let store = fixture.open().await;
+pub async fn another_reducer_is_not_returned(places: SidePlaces) {
+    let (_place, store) = places.create().await;
     save_all(&*store, &reducer("r", "1"), &[1]).await;
     for (id, name, count) in [("1", "r", 1), ("1", "R", 0), ("1", "s", 0), ("2", "r", 0)] {
         let wanted = reducer(name, "1");
@@ -343,9 +333,8 @@ async fn scanned(store: &dyn SideStore, limit: usize) -> Vec<Snapshot> {
 }
 
 /// Pruning leaves the newest and says how many it removed.
-pub async fn the_newest_snapshots_survive_pruning<F: SideStoreFixture>() {
-    let fixture = F::create().await;
-    let store = fixture.open().await;
+pub async fn the_newest_snapshots_survive_pruning(places: SidePlaces) {
+    let (_place, store) = places.create().await;
     save_all(&*store, &reducer("r", "1"), &[30, 10, 50]).await;
     // Another fingerprint of the same name is pruned along: nobody else would remove it.
     save_all(&*store, &reducer("r", "2"), &[20, 40]).await;
@@ -364,9 +353,8 @@ pub async fn the_newest_snapshots_survive_pruning<F: SideStoreFixture>() {
 }
 
 /// Pruning concerns one stream and the reducers of one name.
-pub async fn pruning_concerns_one_stream_and_one_reducer<F: SideStoreFixture>() {
-    let fixture = F::create().await;
-    let store = fixture.open().await;
+pub async fn pruning_concerns_one_stream_and_one_reducer(places: SidePlaces) {
+    let (_place, store) = places.create().await;
     save_all(&*store, &reducer("r", "1"), &[10, 20]).await;
     save_all(&*store, &reducer("s", "1"), &[10, 20]).await;
     ok(store
@@ -381,9 +369,8 @@ pub async fn pruning_concerns_one_stream_and_one_reducer<F: SideStoreFixture>() 
 }
 
 /// For each log that anything was derived from, the newest place is known.
-pub async fn the_newest_checkpoint_of_each_log_is_known<F: SideStoreFixture>() {
-    let fixture = F::create().await;
-    let store = fixture.open().await;
+pub async fn the_newest_checkpoint_of_each_log_is_known(places: SidePlaces) {
+    let (_place, store) = places.create().await;
     assert!(ok(store.newest_checkpoints().await).is_empty());
     let mut expected = Vec::new();
     for (log, newest) in [(1, 30), (2, 5), (3, 9)] {
@@ -407,9 +394,8 @@ pub async fn the_newest_checkpoint_of_each_log_is_known<F: SideStoreFixture>() {
 }
 
 /// Many may write at once; nothing is lost or mixed up.
-pub async fn many_write_at_once<F: SideStoreFixture>() {
-    let fixture = F::create().await;
-    let store = fixture.open().await;
+pub async fn many_write_at_once(places: SidePlaces) {
+    let (_place, store) = places.create().await;
     let mut tasks = JoinSet::new();
     for nth in 0..32 {
         let store = store.clone();

@@ -4,7 +4,7 @@ use retold_core::{Append, EventStore, StreamsQuery};
 
 use crate::events::{event, ok, several, stream};
 use crate::pages::listed_streams;
-use crate::{StoreFixture, Subject};
+use crate::{Places, Subject};
 
 /// In the order that they are listed in: by type, then by the UTF-8 bytes of the id.
 const STREAMS: [(&str, &str); 12] = [
@@ -22,8 +22,8 @@ const STREAMS: [(&str, &str); 12] = [
     ("issue", "1"),
 ];
 
-async fn listed_store<F: StoreFixture>() -> Subject<F> {
-    let subject = Subject::<F>::new().await;
+async fn listed_store(places: Places) -> Subject {
+    let subject = Subject::new(places).await;
     // Appended in another order than they are listed in.
     for nth in 0..STREAMS.len() {
         let (aggregate_type, id) = STREAMS[nth * 5 % STREAMS.len()];
@@ -63,10 +63,10 @@ fn names(names: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// Streams are listed by type, then by the UTF-8 bytes of their id.
-pub async fn streams_are_listed_in_order<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn streams_are_listed_in_order(places: Places) {
+    let subject = Subject::new(places).await;
     assert_eq!(listed(&*subject, &StreamsQuery::default()).await, []);
-    let subject = listed_store::<F>().await;
+    let subject = listed_store(places).await;
     assert_eq!(
         listed(&*subject, &StreamsQuery::default()).await,
         names(&STREAMS)
@@ -74,8 +74,8 @@ pub async fn streams_are_listed_in_order<F: StoreFixture>() {
 }
 
 /// A type and a prefix of the id select, exactly.
-pub async fn a_type_and_a_prefix_select<F: StoreFixture>() {
-    let subject = listed_store::<F>().await;
+pub async fn a_type_and_a_prefix_select(places: Places) {
+    let subject = listed_store(places).await;
     for (aggregate_type, prefix, expected) in [
         (Some("Issue"), "", &STREAMS[..10]),
         (Some("Order"), "", &STREAMS[10..11]),
@@ -101,8 +101,8 @@ pub async fn a_type_and_a_prefix_select<F: StoreFixture>() {
 }
 
 /// A page goes on behind a stream, whether that stream exists or not.
-pub async fn pages_go_on_behind_a_stream<F: StoreFixture>() {
-    let subject = listed_store::<F>().await;
+pub async fn pages_go_on_behind_a_stream(places: Places) {
+    let subject = listed_store(places).await;
     for (after, expected) in [
         (stream("Issue", "1"), &STREAMS[1..]),
         (stream("Issue", "11"), &STREAMS[2..]),
@@ -126,8 +126,8 @@ pub async fn pages_go_on_behind_a_stream<F: StoreFixture>() {
 }
 
 /// Reserved streams are left out unless asked for, in general or by the name of their type.
-pub async fn reserved_streams_are_left_out_unless_asked<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn reserved_streams_are_left_out_unless_asked(places: Places) {
+    let subject = Subject::new(places).await;
     subject.append_one(event(&stream("Issue", "1"))).await;
     let append = Append::new(vec![event(&stream("$machine", "Issue"))]).by_retold();
     ok(subject.store.append(append).await);
@@ -145,8 +145,8 @@ pub async fn reserved_streams_are_left_out_unless_asked<F: StoreFixture>() {
 }
 
 /// Each stream is listed with its newest event.
-pub async fn each_stream_comes_with_its_head<F: StoreFixture>() {
-    let subject = listed_store::<F>().await;
+pub async fn each_stream_comes_with_its_head(places: Places) {
+    let subject = listed_store(places).await;
     for (aggregate_type, id) in STREAMS.into_iter().step_by(3) {
         subject
             .append(several(&stream(aggregate_type, id), 4))

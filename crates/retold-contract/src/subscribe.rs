@@ -9,7 +9,7 @@ use retold_core::{Append, Filter, RecordedEvent, Subscription};
 use crate::events::{
     assert_invalid, event, issue, numbered, ok, positions, refused, several, stream,
 };
-use crate::{StoreFixture, Subject};
+use crate::{Places, Subject};
 
 /// Follows a subscription to a position and returns what was delivered.
 async fn follow_through(subscription: &mut Subscription, through: u64) -> Vec<RecordedEvent> {
@@ -35,7 +35,7 @@ async fn follow_through(subscription: &mut Subscription, through: u64) -> Vec<Re
 }
 
 /// Appends numbered events to one stream beside the caller, in calls of one to seven.
-fn write_beside<F: StoreFixture>(subject: &Subject<F>, count: u64) -> tokio::task::JoinHandle<()> {
+fn write_beside(subject: &Subject, count: u64) -> tokio::task::JoinHandle<()> {
     let store = Arc::clone(&subject.store);
     tokio::spawn(async move {
         let stream = issue("live");
@@ -50,8 +50,8 @@ fn write_beside<F: StoreFixture>(subject: &Subject<F>, count: u64) -> tokio::tas
 }
 
 /// History joins live events without a gap and without a repeat, beside a writer.
-pub async fn history_and_live_join_without_gap_or_repeat<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn history_and_live_join_without_gap_or_repeat(places: Places) {
+    let subject = Subject::new(places).await;
     subject.append(several(&issue("1"), 600)).await;
     let writer = write_beside(&subject, 600);
     let mut subscription = Subscription::new(Arc::clone(&subject.store), 0, Filter::default());
@@ -61,8 +61,8 @@ pub async fn history_and_live_join_without_gap_or_repeat<F: StoreFixture>() {
 }
 
 /// The head is told once when it is reached, with an empty batch if need be.
-pub async fn the_head_is_told_once<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn the_head_is_told_once(places: Places) {
+    let subject = Subject::new(places).await;
     let mut subscription = Subscription::new(Arc::clone(&subject.store), 0, Filter::default());
     let batch = ok(subscription.next().await);
     assert!(batch.entries.is_empty() && batch.is_at_head);
@@ -74,8 +74,8 @@ pub async fn the_head_is_told_once<F: StoreFixture>() {
 }
 
 /// Each batch says through where it is complete, also when the filter matched nothing.
-pub async fn a_filter_that_matches_nothing_moves_on<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_filter_that_matches_nothing_moves_on(places: Places) {
+    let subject = Subject::new(places).await;
     subject.append(several(&issue("1"), 50)).await;
     for filter in [
         Filter {
@@ -97,8 +97,8 @@ pub async fn a_filter_that_matches_nothing_moves_on<F: StoreFixture>() {
 }
 
 /// A subscription starts behind a position, also behind the head.
-pub async fn a_subscription_starts_behind_a_position<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_subscription_starts_behind_a_position(places: Places) {
+    let subject = Subject::new(places).await;
     subject.append(several(&issue("1"), 10)).await;
     for after in [4, 10] {
         let head = ok(subject.head().await).position;
@@ -114,16 +114,16 @@ pub async fn a_subscription_starts_behind_a_position<F: StoreFixture>() {
 }
 
 /// A start past the head is invalid: whoever asks for it has seen another log.
-pub async fn a_start_past_the_head_is_invalid<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_start_past_the_head_is_invalid(places: Places) {
+    let subject = Subject::new(places).await;
     subject.append(several(&issue("1"), 3)).await;
     let mut subscription = Subscription::new(Arc::clone(&subject.store), 4, Filter::default());
     assert_invalid(subscription.next().await, "after");
 }
 
 /// A slow reader is never dropped and misses nothing: it reads history.
-pub async fn a_slow_reader_gets_everything<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_slow_reader_gets_everything(places: Places) {
+    let subject = Subject::new(places).await;
     let mut subscription = Subscription::new(Arc::clone(&subject.store), 0, Filter::default());
     ok(subscription.next().await);
     subject.append(several(&issue("1"), 1_000)).await;
@@ -137,8 +137,8 @@ pub async fn a_slow_reader_gets_everything<F: StoreFixture>() {
 }
 
 /// Dropping `next` while it waits, or while it reads, loses nothing.
-pub async fn a_dropped_next_loses_nothing<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_dropped_next_loses_nothing(places: Places) {
+    let subject = Subject::new(places).await;
     let mut subscription = Subscription::new(Arc::clone(&subject.store), 0, Filter::default());
     let writer = write_beside(&subject, 300);
     let mut events = Vec::new();
@@ -157,8 +157,8 @@ pub async fn a_dropped_next_loses_nothing<F: StoreFixture>() {
 }
 
 /// Reserved streams are left out of a subscription unless asked for; it moves past them.
-pub async fn reserved_streams_are_left_out_unless_asked<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn reserved_streams_are_left_out_unless_asked(places: Places) {
+    let subject = Subject::new(places).await;
     let reserved = || Append::new(vec![event(&stream("$machine", "1"))]).by_retold();
     subject.append_one(event(&issue("1"))).await;
     ok(subject.store.append(reserved()).await);
@@ -174,8 +174,8 @@ pub async fn reserved_streams_are_left_out_unless_asked<F: StoreFixture>() {
 }
 
 /// A wait ends when the head is past the position, for everyone who waits, and not before.
-pub async fn a_wait_ends_when_the_head_is_past<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_wait_ends_when_the_head_is_past(places: Places) {
+    let subject = Subject::new(places).await;
     let mut waits = tokio::task::JoinSet::new();
     for nth in 0..30 {
         let store = Arc::clone(&subject.store);
@@ -196,8 +196,8 @@ pub async fn a_wait_ends_when_the_head_is_past<F: StoreFixture>() {
 }
 
 /// A close ends the waits, which fail.
-pub async fn a_close_ends_waits<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_close_ends_waits(places: Places) {
+    let subject = Subject::new(places).await;
     let store = Arc::clone(&subject.store);
     let wait = tokio::spawn(async move { store.wait_past(0).await });
     tokio::task::yield_now().await;

@@ -6,15 +6,15 @@ use std::time::Duration;
 use retold_core::{Append, Clock, RecordedEvent, Timestamp};
 
 use crate::events::{at, event, issue, ok, several, some};
-use crate::{StoreFixture, Subject};
+use crate::{Places, Subject};
 
-async fn append_one<F: StoreFixture>(subject: &Subject<F>) -> RecordedEvent {
+async fn append_one(subject: &Subject) -> RecordedEvent {
     subject.append_one(event(&issue("1"))).await
 }
 
 /// Timestamps lie between the years 0000 and 9999, also before 1970 and in the future.
-pub async fn timestamps_before_1970_are_kept<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn timestamps_before_1970_are_kept(places: Places) {
+    let subject = Subject::new(places).await;
     let instants = [
         Timestamp::MIN,
         ok("0000-01-01T00:00:00Z".parse()),
@@ -35,8 +35,8 @@ pub async fn timestamps_before_1970_are_kept<F: StoreFixture>() {
 
 /// Timestamps are kept in whole microseconds: finer digits are cut off, an offset becomes
 /// UTC, and the answer shows what is kept.
-pub async fn timestamps_are_kept_in_whole_microseconds<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn timestamps_are_kept_in_whole_microseconds(places: Places) {
+    let subject = Subject::new(places).await;
     for (given, kept) in [
         (
             "2024-01-31T12:00:00.1234567+02:00",
@@ -58,8 +58,8 @@ pub async fn timestamps_are_kept_in_whole_microseconds<F: StoreFixture>() {
 }
 
 /// `persistedAt` is the clock's time, one for all events of a call; a repetition keeps it.
-pub async fn persisted_at_is_the_clock_s_time<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn persisted_at_is_the_clock_s_time(places: Places) {
+    let subject = Subject::new(places).await;
     for _ in 0..5 {
         subject.clock.advance(Duration::from_micros(1_234_567));
         let given = several(&issue("1"), 3);
@@ -75,8 +75,8 @@ pub async fn persisted_at_is_the_clock_s_time<F: StoreFixture>() {
 
 /// While the clock is behind the newest event, that event's date is given to new ones;
 /// appends go on.
-pub async fn persisted_at_never_runs_backwards<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn persisted_at_never_runs_backwards(places: Places) {
+    let subject = Subject::new(places).await;
     let first = append_one(&subject).await.persisted_at;
     for back_micros in [1, 500_000, 10_000_000] {
         subject.clock.set(first.saturating_add_micros(-back_micros));
@@ -92,8 +92,8 @@ pub async fn persisted_at_never_runs_backwards<F: StoreFixture>() {
 
 /// A wall clock that leaps ahead of the monotonic one by more than a minute is followed only
 /// after it has held for a minute.
-pub async fn a_leap_is_followed_after_a_minute<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_leap_is_followed_after_a_minute(places: Places) {
+    let subject = Subject::new(places).await;
     let first = append_one(&subject).await.persisted_at;
     let after = |seconds: i64| first.saturating_add_micros(seconds * 1_000_000);
 
@@ -126,8 +126,8 @@ pub async fn a_leap_is_followed_after_a_minute<F: StoreFixture>() {
 }
 
 /// After reopening, dates go on from the newest event, not from the clock.
-pub async fn a_reopened_log_does_not_run_backwards<F: StoreFixture>() {
-    let subject = Subject::<F>::new().await;
+pub async fn a_reopened_log_does_not_run_backwards(places: Places) {
+    let subject = Subject::new(places).await;
     if !subject.can_be_reopened() {
         return;
     }

@@ -18,6 +18,10 @@ pub(crate) struct Opened {
 }
 
 /// How a location is opened.
+#[cfg_attr(
+    not(feature = "engine"),
+    expect(dead_code, reason = "memory has no holder, and nothing to protect")
+)]
 pub(crate) struct How {
     pub(crate) clock: Arc<dyn Clock>,
     /// Takes the place of the location's own.

@@ -12,8 +12,8 @@ use super::{Import, ImportEvent, Line, Options, Progress, ReadError};
 /// What a file holds at one of its lines.
 #[derive(Debug)]
 pub(crate) enum Item {
-    /// An event.
-    Event(Event),
+    /// An event; boxed, since it is much larger than the other.
+    Event(Box<Event>),
     /// Something that is not an event, and why.
     Refused {
         /// Its line, from 1.
@@ -52,10 +52,10 @@ fn items_of(import: Import) -> impl Iterator<Item = anyhow::Result<Item>> + Send
     import.map(|line| {
         let Line { number, result } = line?;
         Ok(match result {
-            Ok(import) => Item::Event(Event {
+            Ok(import) => Item::Event(Box::new(Event {
                 line: number,
                 import,
-            }),
+            })),
             Err(error) => Item::Refused {
                 line: number,
                 reason: error.to_string(),

@@ -62,7 +62,7 @@ pub(super) fn body(
     tokio::task::spawn_blocking(move || {
         for item in items {
             let (line, sent) = match item {
-                Ok(Item::Event(event)) => (event.line, spell(event)),
+                Ok(Item::Event(event)) => (event.line, spell(*event)),
                 Ok(Item::Refused { line, reason }) => (line, Ok(Sent::Refused(reason))),
                 Err(error) => (0, Err(error)),
             };

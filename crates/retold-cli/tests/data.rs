@@ -116,6 +116,11 @@ fn walk_through(folder: &Path, store: &str) {
     ];
     assert_eq!(one(folder, store, &made)["sequenceNumber"], json!(2));
     assert_eq!(count(&["snapshots", "list", "Issue/4/2"]), 1);
+    let checked = one(folder, store, &["snapshots", "check", "--all"]);
+    assert_eq!(
+        (&checked["checked"], &checked["differing"]),
+        (&json!(1), &json!(0))
+    );
     one(
         folder,
         store,

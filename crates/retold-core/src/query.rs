@@ -242,6 +242,16 @@ pub struct LogPage {
     pub complete_through: Position,
 }
 
+impl LogPage {
+    /// The events, when none of them was lost.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for the first that was.
+    pub fn into_events(self) -> Result<Vec<RecordedEvent>, Error> {
+        self.entries.into_iter().map(Entry::into_event).collect()
+    }
+}
+
 /// Which streams to list, by type and then by the UTF-8 bytes of their id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamsQuery {

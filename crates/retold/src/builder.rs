@@ -6,8 +6,10 @@ use std::sync::Arc;
 use retold_core::{Clock, EventStore, SideStore, SystemClock};
 use retold_memory::MemorySideStore;
 
+use crate::aggregate::Kinds;
 use crate::bus::Bus;
-use crate::hot::{HOT_STATES_MAX, HotStates};
+use crate::command::Turns;
+use crate::hot::{HOT_STATES_MAX, HotCounts, HotStates};
 use crate::machine::{Machine, Registry};
 use crate::retold::Inner;
 use crate::snapshots::Making;
@@ -110,8 +112,8 @@ impl RetoldBuilder {
         self
     }
 
-    /// How many states are kept in memory for the next transition; [`HOT_STATES_MAX`] unless
-    /// told otherwise.
+    /// How many states are kept in memory for the next decision, of machines and of each kind of
+    /// aggregate; [`HOT_STATES_MAX`] unless told otherwise.
     pub fn hot_states_max(mut self, states: usize) -> Self {
         self.hot_states_max = states;
         self
@@ -169,6 +171,7 @@ impl RetoldBuilder {
         owns_store: bool,
     ) -> Result<Retold, Error> {
         let machines = Registry::load(&*store, self.machines).await?;
+        let hot_counts = Arc::<HotCounts>::default();
         Ok(Retold::from_inner(Inner {
             bus: Bus::new(store.clone()),
             store,
@@ -176,7 +179,10 @@ impl RetoldBuilder {
             clock: self.clock,
             machines,
             upcasters,
-            hot: HotStates::new(self.hot_states_max),
+            hot: HotStates::new(self.hot_states_max, hot_counts.clone()),
+            kinds: Kinds::new(self.hot_states_max, hot_counts.clone()),
+            hot_counts,
+            turns: Turns::default(),
             making: Making::default(),
             owns_store,
         }))

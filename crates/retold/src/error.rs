@@ -45,6 +45,19 @@ pub enum Error {
         event_ids: Vec<EventId>,
     },
 
+    /// Other writers were faster in each attempt to carry a command out. Nothing was written; it
+    /// may be tried again.
+    #[error(
+        "execute a command of {}: other writers were faster in each of {attempts} attempts; nothing was written, try again",
+        listed(streams)
+    )]
+    Contended {
+        /// The streams that the command concerns.
+        streams: Vec<StreamId>,
+        /// How often it was tried.
+        attempts: usize,
+    },
+
     /// A machine is not well formed.
     #[error(transparent)]
     Machine(#[from] MachineError),
@@ -131,6 +144,11 @@ impl fmt::Display for IllegalTransition {
             available => write!(f, "from where it can {}", available.join(", ")),
         }
     }
+}
+
+fn listed(streams: &[StreamId]) -> String {
+    let streams: Vec<String> = streams.iter().map(StreamId::to_string).collect();
+    streams.join(" and ")
 }
 
 /// What a read of a stream without events answers.

@@ -1,5 +1,97 @@
-//! Event sourcing with state machines: append and transition, and the state of anything as it
-//! was at any moment. The log is the truth; everything else is derived from it.
+//! Event sourcing with aggregates and state machines: what may happen is decided, what happened is
+//! appended, and the state of anything is there as it was at any moment. The log is the truth;
+//! everything else is derived from it.
+//!
+//! # An aggregate
+//!
+//! A state, its events, its commands, and two plain functions: [`decide`](Aggregate::decide) and
+//! [`apply`](Aggregate::apply). What a decision needs from outside is a part of the command.
+//!
+#![cfg_attr(feature = "derive", doc = "```")]
+#![cfg_attr(not(feature = "derive"), doc = "```ignore")]
+//! use retold::{Aggregate, Event, ExecuteError, Retold};
+//! use schemars::JsonSchema;
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
+//! struct Account {
+//!     balance: u64,
+//! }
+//!
+//! // The names are those that the log keeps, for ever; the variants may be renamed.
+//! #[derive(Event)]
+//! enum AccountEvent {
+//!     #[event("account.deposited")]
+//!     Deposited { amount: u64 },
+//!     #[event("account.withdrawn")]
+//!     Withdrawn { amount: u64 },
+//! }
+//!
+//! enum AccountCommand {
+//!     Deposit { amount: u64 },
+//!     Withdraw { amount: u64 },
+//! }
+//!
+//! #[derive(Debug, PartialEq)]
+//! struct Overdrawn {
+//!     balance: u64,
+//! }
+//!
+//! impl Aggregate for Account {
+//!     const TYPE: &'static str = "Account";
+//!     type Event = AccountEvent;
+//!     type Command = AccountCommand;
+//!     type Error = Overdrawn;
+//!
+//!     fn decide(&self, command: &AccountCommand) -> Result<Vec<AccountEvent>, Overdrawn> {
+//!         let balance = self.balance;
+//!         match *command {
+//!             AccountCommand::Withdraw { amount } if amount > balance => {
+//!                 Err(Overdrawn { balance })
+//!             }
+//!             AccountCommand::Withdraw { amount } => Ok(vec![AccountEvent::Withdrawn { amount }]),
+//!             AccountCommand::Deposit { amount } => Ok(vec![AccountEvent::Deposited { amount }]),
+//!         }
+//!     }
+//!
+//!     fn apply(&mut self, event: AccountEvent) {
+//!         match event {
+//!             AccountEvent::Deposited { amount } => self.balance += amount,
+//!             AccountEvent::Withdrawn { amount } => self.balance -= amount,
+//!         }
+//!     }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), retold::ExecuteError<Overdrawn>> {
+//! let retold = Retold::open("memory:").await?;
+//! let deposit = AccountCommand::Deposit { amount: 10 };
+//! let executed = retold.execute::<Account>("alice", deposit).actor("user-123").await?;
+//! assert_eq!(executed.state.balance, 10);
+//!
+//! // Under a key it may be asked for again: there is one effect, and the first answer.
+//! for is_new in [true, false] {
+//!     let withdraw = AccountCommand::Withdraw { amount: 10 };
+//!     let executed = retold.execute::<Account>("alice", withdraw).idempotency_key("request-7");
+//!     assert_eq!(executed.await?.is_new, is_new);
+//! }
+//!
+//! // What it says when it refuses comes back as it is.
+//! let more = AccountCommand::Withdraw { amount: 1 };
+//! match retold.execute::<Account>("alice", more).await {
+//!     Err(ExecuteError::Rejected(overdrawn)) => assert_eq!(overdrawn, Overdrawn { balance: 0 }),
+//!     Err(ExecuteError::Failed(error)) => return Err(error.into()),
+//!     Ok(_) => panic!("nothing is left"),
+//! }
+//!
+//! let first = retold.load::<Account>("alice").at_sequence(1).await?;
+//! assert_eq!(first.state.balance, 10);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Retold::execute_together`] decides over several aggregates at once, and the module `testing`
+//! asks them without a store.
 //!
 //! # A transition
 //!
@@ -185,12 +277,14 @@
 //! - `engine` (default): the embedded log, `Retold::open("./data")`; and the module `engine`.
 //! - `sqlite` (default): snapshots of an embedded log are kept beside it, in `state.db`. Without
 //!   it they are kept in memory and do not survive the process.
-//! - `testing`: given/when/then for machines and reducers, in the module `testing`.
+//! - `derive` (default): `#[derive(Event)]`.
+//! - `testing`: given/when/then for aggregates, machines and reducers, in the module `testing`.
 
 pub mod aggregate;
 mod append;
 mod builder;
 mod bus;
+mod command;
 mod error;
 mod events;
 mod fold;
@@ -210,9 +304,20 @@ pub mod testing;
 mod transition;
 mod upcasters;
 
+#[doc(hidden)]
+pub mod __private {
+    //! What `#[derive(Event)]` writes its code with; not for use by hand.
+
+    pub use serde;
+}
+
+pub use aggregate::{Aggregate, Event, EventKind, Load, Loaded, SNAPSHOTS_KEPT_DEFAULT};
 pub use append::{AppendCall, IntoEvents};
 pub use builder::RetoldBuilder;
 pub use bus::{Bus, BusEvent, BusMetadata, BusStatistics, BusSubscription, topics};
+pub use command::{
+    COMMAND_ATTEMPTS_MAX, Execute, ExecuteError, ExecuteTogether, Executed, Together,
+};
 pub use error::{BoxError, Error, IllegalTransition};
 pub use events::{Events, Pages};
 pub use fold::{REPLAY_BATCH, Reducer, Replay, ReplayWith, Replayed};
@@ -236,21 +341,28 @@ pub use upcasters::{
     UpcasterFailure, Upcasters, UpcastersError, UpcastersReport,
 };
 
+/// Derives [`Event`](trait@Event) for an enum.
+#[cfg(feature = "derive")]
+pub use retold_derive::Event;
+
+/// JSON schemas: the state of an [`Aggregate`] and what events hold have one.
+pub use schemars;
+
 pub use retold_core::{
     Appended, Batch, Capabilities, Checkpoint, Clock, Damage, Direction, Distribution, Entry,
     Error as StoreError, EventId, EventStore, Expected, Filter, Json, JsonError, LogHead, LogId,
     LogPage, LogQuery, Lost, Metadata, NewEvent, PointInTime, Position, ReadConsistency,
     RecordedEvent, ReducerId, RestoreBatch, SequenceNumber, SideStore, Snapshot, SnapshotKey,
-    SnapshotPage, SnapshotScan, SnapshotScanQuery, StoreStatistics, StreamConflict, StreamHead,
-    StreamId, StreamPage, StreamQuery, StreamSummary, StreamsPage, StreamsQuery, SystemClock, Text,
-    Timestamp, TimestampError, limits,
+    SnapshotPage, SnapshotQuery, SnapshotScan, SnapshotScanQuery, StoreStatistics, StreamConflict,
+    StreamHead, StreamId, StreamPage, StreamQuery, StreamSummary, StreamsPage, StreamsQuery,
+    SystemClock, Text, Timestamp, TimestampError, limits,
 };
 
 /// The embedded engine's own calls: checking a folder, and recovering it.
 #[cfg(feature = "engine")]
 pub use retold_engine as engine;
 
-/// The README's first screen, as a test.
-#[cfg(doctest)]
+/// The README's Rust, as a test. What tests its first aggregate is `tests/first_aggregate.rs`.
+#[cfg(all(doctest, feature = "derive", feature = "testing"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;

@@ -10,14 +10,16 @@ use retold_core::{
     StreamsQuery, Text,
 };
 
+use crate::aggregate::{Aggregate, Kinds, Load};
 use crate::append::{AppendCall, IntoEvents};
 use crate::bus::Bus;
+use crate::command::{Execute, ExecuteTogether, Together, Turns};
 use crate::events::Events;
 use crate::fold::{self, Folded, REPLAY_BATCH, Reading, Reducer, Replay, ReplayWith};
-use crate::hot::HotStates;
+use crate::hot::{HotCounts, HotStates};
 use crate::machine::{Machines, Registry};
 use crate::snapshots::{CheckSnapshots, Making, Snapshots};
-use crate::state::StateQuery;
+use crate::state::{MachineState, StateQuery};
 use crate::subscription::Subscription;
 use crate::transition::{Transition, TransitionCall};
 use crate::upcasters::{Chains, CheckUpcasters};
@@ -37,7 +39,10 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) machines: Registry,
     pub(crate) upcasters: Chains,
-    pub(crate) hot: HotStates,
+    pub(crate) hot: HotStates<MachineState>,
+    pub(crate) hot_counts: Arc<HotCounts>,
+    pub(crate) kinds: Kinds,
+    pub(crate) turns: Turns,
     pub(crate) making: Making,
     pub(crate) bus: Bus,
     /// Whether the store was opened here and is therefore closed here.
@@ -159,6 +164,90 @@ impl Retold {
     /// with other content. In all of these cases nothing was written.
     pub fn transition(&self, transition: Transition) -> TransitionCall {
         TransitionCall::new(self.clone(), transition)
+    }
+
+    /// Carries a command of an aggregate out: looks at the state, lets it
+    /// [decide](Aggregate::decide), and appends what follows, at the sequence number that the
+    /// decision rests on. Where another writer was faster it decides again.
+    ///
+    /// ```
+    /// # use retold::{Aggregate, Retold};
+    /// # async fn example<Account>(retold: Retold, deposit: Account::Command)
+    /// #     -> Result<(), Box<dyn std::error::Error>>
+    /// # where Account: Aggregate, Account::Error: std::error::Error {
+    /// let executed = retold
+    ///     .execute::<Account>("alice", deposit)
+    ///     .actor("user-123")
+    ///     .idempotency_key("request-7")
+    ///     .await?;
+    /// println!("{} events", executed.events.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ExecuteError::Rejected`](crate::ExecuteError::Rejected) with what the aggregate said;
+    /// [`Error::Contended`] when other writers were faster
+    /// [again and again](crate::COMMAND_ATTEMPTS_MAX); [`Error::TransitionName`] when an event
+    /// has the name of a transition of its type's machine; [`Error::Reducer`] where the stream
+    /// holds an event that is none of the aggregate's; else [`Error::Store`]. Nothing was
+    /// written, but after [`UnknownOutcome`](retold_core::Error::UnknownOutcome), after which
+    /// the same call under the same
+    /// [idempotency key](crate::Execute::idempotency_key) gives the right answer.
+    pub fn execute<A: Aggregate>(&self, id: impl Into<Text>, command: A::Command) -> Execute<A> {
+        Execute::new(self.clone(), id.into(), command)
+    }
+
+    /// Carries a command over several aggregates out: all of their events are recorded, or none.
+    ///
+    /// ```
+    /// # use retold::{Aggregate, Retold};
+    /// # async fn example<Account: Aggregate>(
+    /// #     retold: Retold,
+    /// #     withdraw: Account::Command,
+    /// #     deposit: Account::Command,
+    /// # ) -> Result<(), retold::ExecuteError<Account::Error>> {
+    /// let (alice, bob) = retold
+    ///     .execute_together::<(Account, Account)>(["alice", "bob"])
+    ///     .decide(|(alice, bob)| -> Result<_, Account::Error> {
+    ///         Ok((alice.decide(&withdraw)?, bob.decide(&deposit)?))
+    ///     })
+    ///     .await?;
+    /// # let _ = (alice, bob);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute), with what the closure returned as
+    /// [`ExecuteError::Rejected`](crate::ExecuteError::Rejected);
+    /// [`Invalid`](retold_core::Error::Invalid) when one aggregate is named twice;
+    /// [`Unsupported`](retold_core::Error::Unsupported) by a store that cannot append to several
+    /// streams at once ([`Capabilities::multi_stream`](retold_core::Capabilities)).
+    pub fn execute_together<G: Together>(&self, ids: impl Into<G::Ids>) -> ExecuteTogether<G> {
+        ExecuteTogether::new(self.clone(), ids.into())
+    }
+
+    /// The state of an aggregate of a Rust type, now or as it was; [`Retold::state`] is the one
+    /// for machines.
+    ///
+    /// ```
+    /// # use retold::{Aggregate, Retold};
+    /// # async fn example<Account: Aggregate>(retold: Retold) -> Result<(), retold::Error> {
+    /// let now = retold.load::<Account>("alice").await?;
+    /// let first = retold.load::<Account>("alice").at_sequence(1).await?;
+    /// println!("{} events since the first", now.sequence_number - first.sequence_number);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// An unknown one is in its initial state and [does not exist](crate::Loaded::exists).
+    ///
+    /// # Errors
+    /// [`Error::Reducer`] where the stream holds an event that is none of the aggregate's;
+    /// [`Invalid`](retold_core::Error::Invalid) for more than one moment; else [`Error::Store`].
+    pub fn load<A: Aggregate>(&self, id: impl Into<Text>) -> Load<A> {
+        Load::new(self.clone(), id.into())
     }
 
     /// The state of an aggregate, now or as it was.

@@ -8,9 +8,10 @@ use crate::{BusStatistics, Retold};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Statistics {
-    /// Transitions that found their state in memory.
+    /// Transitions and commands that found their state in memory; a command counts once for each
+    /// of its aggregates.
     pub hot_state_hits: u64,
-    /// Transitions that had to derive it.
+    /// Those that had to derive it.
     pub hot_state_misses: u64,
     /// Snapshots that are being made, or wait for their turn.
     pub snapshots_in_progress: u64,
@@ -26,7 +27,7 @@ impl Retold {
     /// What was done through this handle and its clones since it was opened.
     pub fn statistics(&self) -> Statistics {
         let inner = self.inner();
-        let (hot_state_hits, hot_state_misses) = inner.hot.hits_and_misses();
+        let (hot_state_hits, hot_state_misses) = inner.hot_counts.hits_and_misses();
         Statistics {
             hot_state_hits,
             hot_state_misses,

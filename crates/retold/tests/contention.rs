@@ -1,5 +1,5 @@
-//! A transition on a stream that others write to all the time: it is tried again, and not for
-//! ever.
+//! A transition or a command on a stream that others write to all the time: it is tried again,
+//! and not for ever.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,89 +10,42 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use retold::{
-    Appended, Capabilities, Error, EventId, EventStore, LogHead, LogPage, LogQuery, Position,
-    RecordedEvent, Retold, StoreError, StreamHead, StreamId, StreamPage, StreamQuery, StreamsPage,
-    StreamsQuery, TRANSITION_ATTEMPTS_MAX,
+    Appended, Error, EventStore, NewEvent, Retold, StoreError, StreamId, TRANSITION_ATTEMPTS_MAX,
 };
-use retold_core::{Append, Era, RestoreBatch};
+use retold_core::Append;
 use retold_memory::MemoryStore;
+use support::hooked::{Hook, Hooked};
 use support::{comment, start_work};
 
-/// A store on which somebody else appends right before each append, for a while.
+/// Somebody else appends an event right before each append, for a while.
 struct Busy {
-    store: MemoryStore,
+    other: NewEvent,
     others: AtomicUsize,
 }
 
 #[async_trait]
-impl EventStore for Busy {
-    fn capabilities(&self) -> Capabilities {
-        self.store.capabilities()
-    }
-
-    fn history(&self) -> Vec<Era> {
-        self.store.history()
-    }
-
-    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
+impl Hook for Busy {
+    async fn append(&self, store: &MemoryStore, append: Append) -> Result<Appended, StoreError> {
         let left = self.others.load(Ordering::Relaxed);
         if left > 0 {
             self.others.store(left - 1, Ordering::Relaxed);
-            let other = Append::new(vec![comment("1")]);
-            self.store.append(other).await?;
+            let other = self.other.clone().event_id(uuid::Uuid::now_v7());
+            store.append(Append::new(vec![other])).await?;
         }
-        self.store.append(append).await
-    }
-
-    async fn restore(&self, batch: RestoreBatch) -> Result<Position, StoreError> {
-        self.store.restore(batch).await
-    }
-
-    async fn read_stream(&self, query: StreamQuery) -> Result<StreamPage, StoreError> {
-        self.store.read_stream(query).await
-    }
-
-    async fn read_log(&self, query: LogQuery) -> Result<LogPage, StoreError> {
-        self.store.read_log(query).await
-    }
-
-    async fn read_event(&self, event_id: EventId) -> Result<Option<RecordedEvent>, StoreError> {
-        self.store.read_event(event_id).await
-    }
-
-    async fn stream_head(&self, stream: &StreamId) -> Result<Option<StreamHead>, StoreError> {
-        self.store.stream_head(stream).await
-    }
-
-    async fn head(&self) -> Result<LogHead, StoreError> {
-        self.store.head().await
-    }
-
-    async fn streams(&self, query: StreamsQuery) -> Result<StreamsPage, StoreError> {
-        self.store.streams(query).await
-    }
-
-    async fn wait_past(&self, position: Position) -> Result<Position, StoreError> {
-        self.store.wait_past(position).await
-    }
-
-    async fn close(&self) -> Result<(), StoreError> {
-        self.store.close().await
+        store.append(append).await
     }
 }
 
-async fn on_busy_stream(others: usize) -> Retold {
-    let store = Busy {
-        store: MemoryStore::new(),
-        others: AtomicUsize::new(others),
-    };
+async fn on_busy_stream(other: NewEvent, others: usize) -> Retold {
+    let others = AtomicUsize::new(others);
+    let store = Hooked::new(Busy { other, others });
     let builder = Retold::builder().builtin_machines().store(Arc::new(store));
     builder.build().await.unwrap()
 }
 
 #[tokio::test]
 async fn a_lost_race_begins_again_until_it_is_won() {
-    let retold = on_busy_stream(TRANSITION_ATTEMPTS_MAX - 1).await;
+    let retold = on_busy_stream(comment("1"), TRANSITION_ATTEMPTS_MAX - 1).await;
     let done = retold.transition(start_work("1")).await.unwrap();
     let others = TRANSITION_ATTEMPTS_MAX as u64 - 1;
     assert_eq!(done.event.sequence_number, others + 1);
@@ -100,7 +53,7 @@ async fn a_lost_race_begins_again_until_it_is_won() {
 
 #[tokio::test]
 async fn a_race_that_cannot_be_won_ends_with_the_conflict() {
-    let retold = on_busy_stream(TRANSITION_ATTEMPTS_MAX).await;
+    let retold = on_busy_stream(comment("1"), TRANSITION_ATTEMPTS_MAX).await;
     let transition = start_work("1");
     let event_id = transition.metadata().event_id;
     match retold.transition(transition).await {
@@ -110,4 +63,76 @@ async fn a_race_that_cannot_be_won_ends_with_the_conflict() {
         other => panic!("{other:?}"),
     }
     assert_eq!(retold.event(event_id).await.unwrap(), None);
+}
+
+#[cfg(feature = "derive")]
+mod commands {
+    use retold::{Aggregate, COMMAND_ATTEMPTS_MAX, Capabilities, ExecuteError};
+
+    use super::*;
+    use crate::support::account::{Account, Deposit, Refused, Withdraw};
+
+    fn deposit() -> NewEvent {
+        let stream = StreamId::new("Account", "1").unwrap();
+        NewEvent::new(
+            stream,
+            "account.deposited",
+            &serde_json::json!({"amount": 1}),
+        )
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_command_decides_again_on_what_the_others_wrote() {
+        let retold = on_busy_stream(deposit(), COMMAND_ATTEMPTS_MAX - 1).await;
+        let done = retold.execute::<Account>("1", Deposit(1)).await.unwrap();
+        assert_eq!(done.state.balance, COMMAND_ATTEMPTS_MAX as u64);
+        assert_eq!(done.sequence_number, COMMAND_ATTEMPTS_MAX as u64);
+        assert_eq!(done.events.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_command_that_always_comes_too_late_says_how_often_it_was_tried() {
+        let retold = on_busy_stream(deposit(), COMMAND_ATTEMPTS_MAX).await;
+        match retold.execute::<Account>("1", Deposit(1)).await {
+            Err(ExecuteError::Failed(Error::Contended { streams, attempts })) => {
+                assert_eq!(streams, [StreamId::new("Account", "1").unwrap()]);
+                assert_eq!(attempts, COMMAND_ATTEMPTS_MAX);
+            }
+            other => panic!("{other:?}"),
+        }
+        let log = retold.events("Account", "1").all().await.unwrap();
+        assert_eq!(log.len(), COMMAND_ATTEMPTS_MAX, "only the others wrote");
+    }
+
+    /// A store that appends to one stream at a time.
+    struct OneStream;
+
+    #[async_trait]
+    impl Hook for OneStream {
+        fn capabilities(&self, mut own: Capabilities) -> Capabilities {
+            own.multi_stream = false;
+            own
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_cannot_write_several_streams_is_not_asked_to() {
+        let store = Arc::new(Hooked::new(OneStream));
+        let retold = Retold::builder()
+            .store(store.clone())
+            .build()
+            .await
+            .unwrap();
+        let transfer = retold
+            .execute_together::<(Account, Account)>(["a", "b"])
+            .decide(|(from, to)| -> Result<_, Refused> {
+                Ok((from.decide(&Withdraw(0))?, to.decide(&Deposit(0))?))
+            });
+        match transfer.await {
+            Err(ExecuteError::Failed(Error::Store(StoreError::Unsupported { .. }))) => {}
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(store.head().await.unwrap().position, 0);
+    }
 }

@@ -34,11 +34,13 @@ const RULES: &[Rule] = &[
     },
     rule("retold-sqlite", &["retold-core"]),
     rule("retold-postgres", &["retold-core"]),
+    rule("retold-derive", &[]),
     rule("retold-contract", &["retold-core", "retold-memory"]),
     Rule {
         package: "retold",
         ours: &[
             "retold-core",
+            "retold-derive",
             "retold-memory",
             "retold-engine",
             "retold-sqlite",

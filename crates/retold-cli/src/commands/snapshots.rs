@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::append::json_of;
 use crate::arguments::Stream;
-use crate::client::{Client, JSON, Path, parsed};
+use crate::client::{Client, Failure, JSON, Kind, Path, parsed};
 use crate::output::{Output, Table, shown};
 
 const EXAMPLES: &str = "\
@@ -13,11 +13,12 @@ Examples:
   retold snapshots create Issue/42 --force
   retold snapshots list Issue/42
   retold snapshots prune Issue/42 --keep 3
+  retold snapshots check --sample 100
 
 They are made by themselves every 50 events of a type with a machine, and can be deleted without
 losing anything.";
 
-/// Makes, lists and prunes snapshots of a stream.
+/// Makes, lists, prunes and checks snapshots.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Snapshots {
@@ -51,6 +52,22 @@ enum Action {
         #[arg(long)]
         keep: usize,
     },
+    /// Compares them with a replay of their streams from the first event.
+    ///
+    /// Each one that is checked costs a replay. Those of machines are checked; those that an
+    /// application made with reducers of its own are listed by the reducer's name, for its own
+    /// program to check.
+    Check {
+        /// Checks every one.
+        #[arg(long, conflicts_with_all = ["sample", "seed"])]
+        all: bool,
+        /// Checks so many, drawn by chance; 100 unless told otherwise.
+        #[arg(long, value_name = "N")]
+        sample: Option<u64>,
+        /// Draws the same sample again.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
 }
 
 impl Snapshots {
@@ -61,6 +78,13 @@ impl Snapshots {
                 force,
                 metadata,
             } => create(client, output, &stream, force, metadata).await,
+            Action::Check { all, sample, seed } => {
+                let path = Path::new(&["snapshots", "check"])
+                    .with_some("all", all.then_some(true))
+                    .with_some("sample", sample)
+                    .with_some("seed", seed);
+                check(client, output, &path).await
+            }
             Action::List { stream } => list(client, output, &stream).await,
             Action::Prune { stream, keep } => {
                 let path = Path::of_stream(&stream, &["snapshots"]).with("keep", keep);
@@ -101,6 +125,60 @@ async fn create(
         shown(&snapshot["sequenceNumber"]),
         snapshot["state"]
     ))
+}
+
+async fn check(client: &Client, output: &Output, path: &Path) -> anyhow::Result<()> {
+    let answer = client.get(path.as_str()).await?;
+    let report: Value = parsed(&answer)?;
+    if output.json {
+        output.line(answer)?;
+    } else {
+        show(output, &report)?;
+    }
+    match report["differing"].as_u64() {
+        Some(0) => Ok(()),
+        _ => {
+            let differing = &report["differing"];
+            let failure = Failure::new(
+                Kind::Damage,
+                format!("derive what the snapshots say: {differing} of them differ"),
+            );
+            let hint = "a snapshot may be pruned without losing anything; one that was made \
+                        anew and differs again is a fault, please report it";
+            Err(failure.hint(hint).into())
+        }
+    }
+}
+
+fn show(output: &Output, report: &Value) -> anyhow::Result<()> {
+    let mut table = Table::new(&["STREAM", "#", "FAULT", "KEPT", "DERIVED"]);
+    for difference in report["differences"].as_array().into_iter().flatten() {
+        let stream = format!(
+            "{}/{}",
+            shown(&difference["aggregateType"]),
+            shown(&difference["aggregateId"])
+        );
+        let fields = ["sequenceNumber", "fault", "kept", "derived"];
+        let fields = fields.iter().map(|name| shown(&difference[*name]));
+        table.push(std::iter::once(stream).chain(fields).collect());
+    }
+    if !table.is_empty() {
+        output.table(&table)?;
+    }
+    let drawn = match &report["seed"] {
+        Value::Null => String::new(),
+        seed => format!(", drawn with the seed {seed}"),
+    };
+    output.line(format!(
+        "{} snapshots, {} checked{drawn}: {} differ, {} are not used by anybody",
+        report["kept"], report["checked"], report["differing"], report["unused"]
+    ))?;
+    for (reducer, count) in report["unknownReducers"].as_object().into_iter().flatten() {
+        output.line(format!(
+            "not checked: {count} of the reducer {reducer}, which only its own program knows"
+        ))?;
+    }
+    Ok(())
 }
 
 async fn list(client: &Client, output: &Output, stream: &Stream) -> anyhow::Result<()> {

@@ -23,6 +23,9 @@ pub(crate) fn bytes_of_page(events: usize) -> usize {
     2 * events.min(retold::limits::PAGE_BYTES_MAX)
 }
 
+/// Snapshots that a check draws unless told otherwise: each costs the replay of a stream.
+pub(crate) const SNAPSHOT_SAMPLE_DEFAULT: usize = 100;
+
 /// Events that a stream of events reads at a time: few enough to hold, enough that the number
 /// of reads does not matter.
 pub(crate) const STREAMED_READ_EVENTS: usize = 256;

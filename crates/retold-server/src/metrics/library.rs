@@ -23,12 +23,12 @@ impl Collector for Collected {
         let mut writing = Writing(encoder);
         writing.count(
             "hot_state_hits",
-            "Transitions that found their state in memory",
+            "Transitions and commands that found their state in memory",
             statistics.hot_state_hits,
         )?;
         writing.count(
             "hot_state_misses",
-            "Transitions that had to derive their state",
+            "Transitions and commands that had to derive their state",
             statistics.hot_state_misses,
         )?;
         writing.count(

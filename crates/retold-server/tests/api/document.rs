@@ -31,6 +31,7 @@ async fn every_call_of_the_design_is_described_and_runs() {
         format!("POST {stream}/snapshots"),
         format!("DELETE {stream}/snapshots"),
         format!("GET {stream}/snapshots/latest"),
+        "GET /v1/snapshots/check".into(),
         "GET /v1/streams".into(),
         "GET /v1/events".into(),
         "POST /v1/events".into(),

@@ -62,3 +62,32 @@ async fn snapshots_are_made_listed_and_pruned() {
     let answer = service.post(SNAPSHOTS, json!({"metadata": metadata})).await;
     assert_eq!(answer.problem(413, "too_large")["field"], "metadata");
 }
+
+#[tokio::test]
+async fn snapshots_are_checked() {
+    let service = service().await;
+    let start = service.transition("1", None, "IN_PROGRESS", "start_work");
+    start.await.expect(201);
+    service.post(SNAPSHOTS, json!({})).await.expect(201);
+    let all = service
+        .get("/v1/snapshots/check?all=true")
+        .await
+        .expect(200);
+    let report = json!({
+        "kept": 1, "checked": 1, "unused": 0, "differing": 0, "differences": [],
+        "unknownReducers": {}, "seed": null,
+    });
+    assert_eq!(all, report);
+    let sample = service
+        .get("/v1/snapshots/check?sample=5&seed=7")
+        .await
+        .expect(200);
+    assert_eq!(
+        (&sample["checked"], &sample["seed"]),
+        (&json!(1), &json!(7))
+    );
+    let drawn = service.get("/v1/snapshots/check").await.expect(200);
+    assert!(drawn["seed"].is_u64());
+    let both = service.get("/v1/snapshots/check?all=true&sample=1").await;
+    both.invalid("all");
+}

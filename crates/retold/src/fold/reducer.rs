@@ -57,6 +57,7 @@ pub trait Reducer: Send + Sync + 'static {
 
     /// The JSON schema of the state, `Some(schemars::schema_for!(Self::State))`: with it a change
     /// of the state's shape makes snapshots of the shape before ignored without a new version.
+    /// It is asked for once, so it must be the same for all values of the reducer's type.
     fn state_schema(&self) -> Option<Schema> {
         None
     }

@@ -16,8 +16,9 @@ use crate::retold::Inner;
 use crate::state::{EventCountReducer, MachineReducer};
 use crate::{Error, Retold};
 
-/// How many differences are kept; all of them are counted.
-pub const DIFFERENCES_KEPT_MAX: usize = 1_000;
+/// How many differences are kept, with both states of each: what a person reads, and a bounded
+/// amount of memory. All of them are counted.
+pub const DIFFERENCES_KEPT_MAX: usize = 100;
 
 /// Snapshots read at a time; the store bounds the bytes.
 const BATCH: usize = 100;
@@ -285,8 +286,9 @@ impl<R: Reducer> Replayable for R {
 }
 
 fn new_seed() -> u64 {
-    let (seed, _) = uuid::Uuid::new_v4().as_u64_pair();
-    seed
+    // Short enough to be typed again, and for the numbers of every JSON reader.
+    let (bits, _) = uuid::Uuid::new_v4().as_u64_pair();
+    bits >> 32
 }
 
 /// Keeps a number of what is offered, each with the same chance: reservoir sampling, algorithm R

@@ -138,7 +138,7 @@ impl Inner {
     ) {
         let at = state.sequence_number();
         if self.multiple_crossed(stream, at, at).is_some() {
-            self.make_beside(stream, Made::State(state.clone()));
+            self.make_state_beside(stream, Made::State(state.clone()));
         }
         self.hot.insert(stream, state);
     }
@@ -147,13 +147,13 @@ impl Inner {
     pub(crate) fn appended_plainly(self: &Arc<Self>, events: &[RecordedEvent]) {
         let mut ranges: HashMap<&StreamId, (SequenceNumber, SequenceNumber)> = HashMap::new();
         for event in events {
-            self.hot.advance(&self.upcasters, event);
+            self.hot.advance(&MachineReducer, &self.upcasters, event);
             let at = event.sequence_number;
             ranges.entry(&event.stream).or_insert((at, at)).1 = at;
         }
         for (stream, (first, last)) in ranges {
             if let Some(multiple) = self.multiple_crossed(stream, first, last) {
-                self.make_beside(stream, Made::At(multiple));
+                self.make_state_beside(stream, Made::At(multiple));
             }
         }
     }
@@ -170,7 +170,27 @@ impl Inner {
         (multiple >= first).then_some(multiple)
     }
 
-    fn make_beside(self: &Arc<Self>, stream: &StreamId, made: Made) {
+    fn make_state_beside(self: &Arc<Self>, stream: &StreamId, made: Made) {
+        self.make_beside(stream, |inner, stream| async move {
+            match made {
+                Made::State(state) => inner.save_machine_state(&stream, &state).await?,
+                Made::At(sequence_number) => {
+                    let point = PointInTime::Sequence(sequence_number);
+                    inner.snapshot_state(&stream, point, Json::null()).await?
+                }
+            };
+            Ok(())
+        });
+    }
+
+    /// Makes a snapshot beside the path of whoever appended, when its turn has come.
+    pub(crate) fn make_beside<F>(
+        self: &Arc<Self>,
+        stream: &StreamId,
+        make: impl FnOnce(Arc<Inner>, StreamId) -> F + Send + 'static,
+    ) where
+        F: Future<Output = Result<(), Error>> + Send,
+    {
         let Some(in_progress) = self.making.begin(stream) else {
             tracing::debug!(%stream, "leaving out a snapshot: too many are waiting to be made");
             return;
@@ -180,14 +200,7 @@ impl Inner {
             let turns = inner.making.turns.clone();
             let _turn = turns.acquire().await;
             let stream = &in_progress.stream;
-            let result = match made {
-                Made::State(state) => inner.save_machine_state(stream, &state).await,
-                Made::At(sequence_number) => {
-                    let point = PointInTime::Sequence(sequence_number);
-                    inner.snapshot_state(stream, point, Json::null()).await
-                }
-            };
-            if let Err(error) = result {
+            if let Err(error) = make(inner, stream.clone()).await {
                 tracing::warn!(%stream, %error, "failed to make a snapshot; a later one will do");
             }
         });

@@ -10,6 +10,7 @@ use crate::transition::{is_transition, to_state};
 
 /// What is derived of every aggregate. As JSON `{status, transitionCount, lastTransitionAt}`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct MachineState {
@@ -18,6 +19,7 @@ pub struct MachineState {
     /// How many transitions there were.
     pub transition_count: u64,
     /// The `timestamp` of the last one.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub last_transition_at: Option<Timestamp>,
 }
 
@@ -74,5 +76,31 @@ impl Reducer for EventCountReducer {
     fn apply(&self, state: &mut MachineState, event: &RecordedEvent) -> Result<(), BoxError> {
         state.move_to(event.event_type.to_string(), event);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shapes::Shape;
+
+    /// Both reducers fold into this shape under version 1. When it changes, give both a new
+    /// version, or snapshots of the shape before would count.
+    #[test]
+    fn the_version_stands_for_this_shape() {
+        let shape = Shape::of(&schemars::schema_for!(MachineState)).to_string();
+        assert_eq!(
+            (MachineReducer.version(), EventCountReducer.version()),
+            ("1", "1")
+        );
+        insta::assert_snapshot!(shape, @r#"
+        properties.lastTransitionAt.type = ["null","string"]
+        properties.status.type = ["null","string"]
+        properties.transitionCount.format = "uint64"
+        properties.transitionCount.minimum = 0
+        properties.transitionCount.type = "integer"
+        required = ["transitionCount"]
+        type = "object"
+        "#);
     }
 }

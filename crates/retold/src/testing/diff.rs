@@ -1,8 +1,34 @@
-//! The lines in which two texts differ, by their longest common subsequence. For states that a
+//! Comparing what a person reads: the lines in which two texts differ, by their longest common subsequence. For states that a
 //! person reads: the table takes the product of both numbers of lines.
 
+use serde::Serialize;
+
+/// # Panics
+/// When the texts differ, with the lines that do.
+#[track_caller]
+pub(super) fn assert_same(what: &str, expected: &str, found: &str) {
+    assert!(
+        expected == found,
+        "{what} is not as expected (- expected, + found):\n{}",
+        diff(expected, found)
+    );
+}
+
+/// As JSON with sorted keys, so that the order in which fields are declared does not matter.
+#[track_caller]
+pub(super) fn pretty(value: &(impl Serialize + ?Sized)) -> String {
+    let written = serde_json::to_value(value).and_then(|json| serde_json::to_string_pretty(&json));
+    match written {
+        Ok(text) => text,
+        Err(error) => panic!(
+            "failed to write {} as JSON: {error}",
+            std::any::type_name_of_val(value)
+        ),
+    }
+}
+
 /// Lines of `expected` that are missing begin with `-`, those of `found` alone with `+`.
-pub(super) fn diff(expected: &str, found: &str) -> String {
+fn diff(expected: &str, found: &str) -> String {
     let expected: Vec<&str> = expected.lines().collect();
     let found: Vec<&str> = found.lines().collect();
     let common = common_lengths(&expected, &found);

@@ -3,7 +3,7 @@
 use retold_core::{Json, NewEvent, RecordedEvent, SequenceNumber, StreamId, Timestamp};
 use serde::Serialize;
 
-use super::diff::diff;
+use super::diff::{assert_same, pretty};
 use crate::transition::{MACHINE_KEY, TRUSTED};
 use crate::{BoxError, Reducer};
 
@@ -91,13 +91,8 @@ impl<R: Reducer> ReducerScenario<R> {
             Ok(state) => state,
             Err(error) => panic!("the reducer failed on event {}: {error}", self.folded),
         };
-        let (expected, found) = (pretty(expected), pretty(state));
-        assert!(
-            expected == found,
-            "the state after event {} is not as expected (- expected, + found):\n{}",
-            self.folded,
-            diff(&expected, &found)
-        );
+        let what = format!("the state after event {}", self.folded);
+        assert_same(&what, &pretty(expected), &pretty(state));
         self
     }
 
@@ -120,14 +115,4 @@ impl<R: Reducer> ReducerScenario<R> {
 fn record(event: NewEvent, nth: SequenceNumber) -> RecordedEvent {
     let timestamp = event.metadata.timestamp;
     event.record(nth, nth, timestamp)
-}
-
-/// As JSON with sorted keys, so that the order in which fields are declared does not matter.
-#[track_caller]
-fn pretty(value: &(impl Serialize + ?Sized)) -> String {
-    let written = serde_json::to_value(value).and_then(|json| serde_json::to_string_pretty(&json));
-    match written {
-        Ok(text) => text,
-        Err(error) => panic!("failed to write the state as JSON: {error}"),
-    }
 }

@@ -2,6 +2,11 @@
 // Not every test file uses all of it.
 #![allow(dead_code)]
 
+#[cfg(feature = "derive")]
+pub(crate) mod account;
+pub(crate) mod hooked;
+pub(crate) mod random;
+
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -148,6 +148,7 @@ impl From<Error> for Problem {
                     .field("eventType")
                     .event_ids(event_ids)
             }
+            Error::Contended { .. } => Problem::new(Code::Busy, detail),
             Error::Machine(error) => machine(&error),
             _ => {
                 tracing::error!(%error, "failed to serve a request");

@@ -7,6 +7,7 @@ mod log;
 mod machines;
 mod restore;
 mod snapshots;
+mod snapshots_check;
 mod state;
 mod streams;
 mod transitions;
@@ -28,6 +29,7 @@ pub(crate) fn router() -> OpenApiRouter<App> {
             snapshots::prune_snapshots
         ))
         .routes(routes!(snapshots::latest_snapshot))
+        .routes(routes!(snapshots_check::check_snapshots))
         .routes(routes!(streams::list_streams))
         .routes(routes!(log::read_log, bulk::append_lines))
         .routes(routes!(log::read_event))

@@ -1,5 +1,7 @@
 //! The bodies of answers.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -173,6 +175,49 @@ pub(crate) struct SnapshotsPageBody {
     snapshots: Vec<SnapshotBody>,
     #[schema(required)]
     next: Option<String>,
+}
+
+/// What a check of snapshots came to.
+#[derive(ToSchema)]
+#[schema(as = SnapshotsReport, rename_all = "camelCase")]
+pub(crate) struct SnapshotsReportBody {
+    /// How many there are.
+    kept: u64,
+    /// How many were compared with a replay.
+    checked: u64,
+    /// How many of those met are not used: of another log, or of another fingerprint.
+    unused: u64,
+    /// How many differ.
+    differing: u64,
+    /// The first of those that differ.
+    differences: Vec<SnapshotDifferenceBody>,
+    /// The reducers that the service does not know, with how many of the snapshots met are
+    /// theirs.
+    unknown_reducers: BTreeMap<String, u64>,
+    /// What the sample was drawn with; null where all were checked.
+    #[schema(required)]
+    seed: Option<u64>,
+}
+
+/// A snapshot that is not what a replay comes to.
+#[derive(ToSchema)]
+#[schema(as = SnapshotDifference, rename_all = "camelCase")]
+pub(crate) struct SnapshotDifferenceBody {
+    aggregate_type: String,
+    aggregate_id: String,
+    reducer: String,
+    sequence_number: u64,
+    /// `state`, `dates` or `replay`.
+    fault: String,
+    /// What the snapshot says, where the state differs.
+    #[schema(value_type = Value, nullable)]
+    kept: Option<Value>,
+    /// What the replay comes to, where the state differs.
+    #[schema(value_type = Value, nullable)]
+    derived: Option<Value>,
+    /// Why the stream cannot be replayed so far.
+    #[schema(nullable = false)]
+    error: Option<String>,
 }
 
 /// A page of streams.

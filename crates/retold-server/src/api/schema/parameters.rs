@@ -158,6 +158,18 @@ pub(crate) struct SnapshotsQuery {
     limit: Option<u64>,
 }
 
+/// Which snapshots to check.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SnapshotsCheckQuery {
+    /// Every one.
+    all: Option<bool>,
+    /// So many, drawn by chance; 100 unless told otherwise.
+    sample: Option<u64>,
+    /// What the sample is drawn with; an answer names that of its own.
+    seed: Option<u64>,
+}
+
 /// Which snapshots stay.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

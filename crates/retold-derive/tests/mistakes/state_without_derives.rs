@@ -1,0 +1,26 @@
+//! The state was not given what keeping it takes.
+
+use retold::{Aggregate, Event};
+
+struct Account;
+
+#[derive(Event)]
+enum AccountEvent {
+    #[event("account.opened")]
+    Opened,
+}
+
+impl Aggregate for Account {
+    const TYPE: &'static str = "Account";
+    type Event = AccountEvent;
+    type Command = ();
+    type Error = ();
+
+    fn decide(&self, _: &()) -> Result<Vec<AccountEvent>, ()> {
+        Ok(vec![AccountEvent::Opened])
+    }
+
+    fn apply(&mut self, _: AccountEvent) {}
+}
+
+fn main() {}

@@ -276,9 +276,8 @@ pub async fn another_reducer_is_not_returned(places: SidePlaces) {
 
 /// A scan meets every snapshot of every stream and reducer once, whatever the size of its parts,
 /// and one that is removed under way ends nothing.
-pub async fn a_scan_meets_every_snapshot_once<F: SideStoreFixture>() {
-    let fixture = F::create().await;
-    let store = fixture.open().await;
+pub async fn a_scan_meets_every_snapshot_once(places: SidePlaces) {
+    let (_place, store) = places.create().await;
     assert!(ok(scan(&*store, None, 1).await).snapshots.is_empty());
     assert_invalid(scan(&*store, None, 0).await, "limit");
     let mut saved = Vec::new();

@@ -265,12 +265,35 @@
 //! # }
 //! ```
 //!
+//! # Events that change
+//!
+//! What was written stays as it was written. [`Upcasters`] turn it, on each read that derives
+//! something, into what today's code would have written: a change of shape, a rename, a split.
+//! They are checked before anything is opened; [`Retold::check_upcasters`] runs them over a whole
+//! log, and a test with `testing::events_lock` fails when a shape changes by accident. The guide
+//! `docs/changing-events.md` goes through it step by step.
+//!
+//! ```
+//! # use retold::{Retold, Upcasters};
+//! # use serde_json::{Value, json};
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), retold::Error> {
+//! let upcasters = Upcasters::of("Order")
+//!     .change("order.placed", "1.0.0", "2.0.0", |old: Value| {
+//!         Ok(json!({"total": old["total"], "currency": "EUR"}))
+//!     })
+//!     .rename(("order.sent", "1.0.0"), ("order.shipped", "1.0.0"), |same: Value| Ok(same));
+//! let retold = Retold::builder().upcasters(upcasters).open("memory:").await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # And further
 //!
 //! [`Retold::replay`] folds a stream with a [`Reducer`] of your own, [`Retold::machines`] adds
 //! machines to the log, [`Retold::subscribe`] follows the log without missing anything,
 //! [`Retold::log`] and [`Retold::streams`] read across streams, and [`Retold::store`] is the log
-//! itself. Every [`Error`] says whether something was written and what to do next.
+//! itself. [`Retold::check_snapshots`] compares kept states with a replay. Every [`Error`] says whether something was written and what to do next.
 //!
 //! # Features
 //!
@@ -278,7 +301,8 @@
 //! - `sqlite` (default): snapshots of an embedded log are kept beside it, in `state.db`. Without
 //!   it they are kept in memory and do not survive the process.
 //! - `derive` (default): `#[derive(Event)]`.
-//! - `testing`: given/when/then for aggregates, machines and reducers, in the module `testing`.
+//! - `testing`: given/when/then for aggregates, machines and reducers, and the test of
+//!   `events.lock`, in the module `testing`.
 
 pub mod aggregate;
 mod append;
@@ -366,3 +390,8 @@ pub use retold_engine as engine;
 #[cfg(all(doctest, feature = "derive", feature = "testing"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The guide to changing events, as a test.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../../docs/changing-events.md")]
+struct ChangingEvents;

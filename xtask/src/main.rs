@@ -1,6 +1,8 @@
 //! How the project sets itself up, tests, tidies, soaks and measures: `cargo xtask <command>`.
 
+mod bench;
 mod command;
+mod comparison;
 mod doctest;
 mod junit;
 mod measure;
@@ -54,6 +56,10 @@ enum Command {
     },
     /// Measures the store, or the service, beside the limit of the disk; prints a table
     Measure(measure::What),
+    /// Checks the figures of docs/comparison.md against the files they are counted from
+    Comparison(comparison::Wish),
+    /// Measures beside peers, in the workspace bench; prints tables
+    Bench(bench::Wish),
 }
 
 fn main() -> ExitCode {
@@ -80,5 +86,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
             simulate::run(&workspace, planted, &arguments).map(|()| true)
         }
         Command::Measure(what) => measure::run(&workspace, &what).map(|()| true),
+        Command::Comparison(wish) => comparison::run(&workspace, &wish).map(|()| true),
+        Command::Bench(wish) => bench::run(&workspace, &wish).map(|()| true),
     }
 }

@@ -10,7 +10,7 @@ use crate::doctest::Counts;
 use crate::junit::{self, TestCase};
 use crate::steps::Steps;
 use crate::workspace::Workspace;
-use crate::{command, resolution, setup, tidy};
+use crate::{command, comparison, resolution, setup, tidy};
 
 /// How many of the slowest tests are listed.
 const SLOWEST_LISTED: usize = 10;
@@ -34,6 +34,9 @@ pub(crate) fn run(workspace: &Workspace, strict: bool) -> anyhow::Result<bool> {
         command::run(&mut workspace.cargo(arguments)?)
     });
     steps.run("tidy", || tidy::run(workspace));
+    steps.run("figures of the comparison with other libraries", || {
+        comparison::check(workspace)
+    });
     steps.run("licences, bans and sources of dependencies", || {
         let arguments = "check --hide-inclusion-graph licenses bans sources";
         let mut deny = workspace.command("cargo-deny")?;

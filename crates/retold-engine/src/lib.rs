@@ -32,7 +32,7 @@ mod write;
 
 pub use opening::holder;
 pub use options::{IndexOptions, Options};
-pub use rebuild::{rebuild_index, rebuild_index_on};
+pub use rebuild::{Rebuilt, rebuild_index, rebuild_index_on};
 pub use recover::{Recovered, Remedy, recover, recover_on};
 pub use state::DamagedPlace;
 pub use store::EngineStore;

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use retold_engine::{Recovered, Remedy, Verified};
+use retold_core::Position;
+use retold_engine::{Options, Rebuilt, Recovered, Remedy, Verified};
 
 use crate::Error;
 use crate::open::{blocking, existing_side_store};
@@ -53,13 +54,18 @@ pub async fn examine(
     Ok(Examined { log, side_store })
 }
 
-/// Makes the index of a log again, from nothing but the log.
+/// Makes the index of a log again, from nothing but the log; tells `progress` through which
+/// position it was read.
 ///
 /// # Errors
 /// Those of [`retold_engine::rebuild_index`]; the folder must not be in use.
-pub async fn rebuild_index(folder: impl AsRef<Path>) -> Result<(), Error> {
+pub async fn rebuild_index(
+    folder: impl AsRef<Path>,
+    progress: impl Fn(Position) + Send + Sync + 'static,
+) -> Result<Rebuilt, Error> {
     let folder = folder.as_ref().to_owned();
-    blocking(move || retold_engine::rebuild_index(folder)).await
+    let options = Options::default();
+    blocking(move || retold_engine::rebuild_index(folder, &options, progress)).await
 }
 
 /// How many snapshots are kept in a folder, in whatever state it is; counts them all.

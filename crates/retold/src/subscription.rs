@@ -20,6 +20,9 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// Entries of the log in one batch at most; upcasters may make several of one.
+    pub const BATCH_ENTRIES: usize = retold_core::Subscription::BATCH_ENTRIES;
+
     pub(crate) fn new(
         store: Arc<dyn EventStore>,
         upcasters: Chains,

@@ -5,8 +5,7 @@ use serde_json::json;
 
 use super::verify::is_in_use;
 use crate::client::{Failure, Location};
-use crate::disk_use;
-use crate::output::Output;
+use crate::output::{Output, Progress, counted};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,7 +32,11 @@ impl Index {
     pub(crate) async fn run(self, store: &Location, output: &Output) -> anyhow::Result<()> {
         let Action::Rebuild = self.action;
         let folder = store.existing_folder("make the index again of")?;
-        rebuild_index(folder).await.map_err(|error| {
+        let progress = Progress::new(output, "events read:", None);
+        let shown = progress.clone();
+        let rebuilt = rebuild_index(folder, move |position| shown.set(position)).await;
+        drop(progress);
+        let rebuilt = rebuilt.map_err(|error| {
             let is_in_use = is_in_use(&error);
             let failure = Failure::from(error);
             match is_in_use {
@@ -41,14 +44,19 @@ impl Index {
                 false => failure,
             }
         })?;
-        let files = disk_use::of(folder)?.index;
         output.line(match output.json {
-            true => json!({"files": files.count, "bytes": files.bytes}).to_string(),
+            true => json!({
+                "head": rebuilt.head,
+                "files": rebuilt.runs,
+                "bytes": rebuilt.run_bytes,
+            })
+            .to_string(),
             false => format!(
-                "The index was made again: {} and {} on disk; the newest events are read when the \
-                 store is opened.",
-                crate::output::counted(files.count, "file", "files"),
-                indicatif::BinaryBytes(files.bytes)
+                "The index of {} was made again: {}, {}. What is newest is read from the log when \
+                 the store is opened.",
+                counted(rebuilt.head, "event", "events"),
+                counted(rebuilt.runs, "file", "files"),
+                indicatif::BinaryBytes(rebuilt.run_bytes)
             ),
         })
     }

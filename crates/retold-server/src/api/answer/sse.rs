@@ -5,7 +5,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, stream};
-use retold::{Batch, Position, StoreError, Subscription};
+use retold::{Batch, Position, Subscription};
 use tokio::time::{Instant, timeout_at};
 
 use super::Problem;
@@ -81,7 +81,7 @@ impl Following {
     }
 
     /// The next batch, with room for it, which is not taken while there is nothing to read.
-    async fn batch(&mut self) -> Result<(Batch, Taken), StoreError> {
+    async fn batch(&mut self) -> Result<(Batch, Taken), retold::Error> {
         if self.has_begun {
             let seen = self.subscription.complete_through();
             self.app.retold().store().wait_past(seen).await?;

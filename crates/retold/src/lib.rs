@@ -335,7 +335,9 @@ pub mod __private {
     pub use serde;
 }
 
-pub use aggregate::{Aggregate, Event, EventKind, Load, Loaded, SNAPSHOTS_KEPT_DEFAULT};
+pub use aggregate::{
+    Aggregate, AggregateState, Event, EventKind, HasSchema, Load, Loaded, SNAPSHOTS_KEPT_DEFAULT,
+};
 pub use append::{AppendCall, IntoEvents};
 pub use builder::RetoldBuilder;
 pub use bus::{Bus, BusEvent, BusMetadata, BusStatistics, BusSubscription, topics};

@@ -99,3 +99,28 @@ async fn chains_must_lead_to_the_versions_of_the_aggregate() {
     let opened = Retold::builder().upcasters(past).open("memory:").await;
     assert!(matches!(opened, Err(Error::Upcasters(_))), "{opened:?}");
 }
+
+#[cfg(feature = "testing")]
+#[test]
+fn the_shapes_of_an_aggregates_events_can_be_locked() {
+    use retold::EventShape;
+    use retold::testing::events_lock;
+
+    let folder = tempfile::tempdir().unwrap();
+    let lock = || {
+        let lock = events_lock(folder.path().join("events.lock"));
+        lock.shapes(EventShape::of_aggregate_events::<Account>())
+            .upcasters(upcasters())
+    };
+    let new = lock().update(false).try_check().unwrap_err();
+    assert!(new.contains("account.deposited 1.0.0 is new"), "{new}");
+    lock().update(true).try_check().unwrap();
+    lock().update(false).try_check().unwrap();
+    let changed = EventShape::of::<u64>("account.closed", "2.0.0").of_aggregate("Account");
+    let others = EventShape::of_aggregate_events::<Account>();
+    let shapes = others.into_iter().take(2).chain([changed]);
+    let changed = events_lock(folder.path().join("events.lock")).shapes(shapes);
+    let changed = changed.upcasters(upcasters()).update(false);
+    let found = changed.try_check().unwrap_err();
+    assert!(found.contains("account.closed 2.0.0 changed"), "{found}");
+}

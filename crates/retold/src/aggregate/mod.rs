@@ -8,7 +8,7 @@ mod load;
 mod reducer;
 mod shipped;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -25,6 +25,38 @@ pub use shipped::{EXECUTION, ISSUE};
 /// How many snapshots of an aggregate are kept unless it says otherwise. One is what a command
 /// begins from; the others serve questions about the past.
 pub const SNAPSHOTS_KEPT_DEFAULT: usize = 10;
+
+/// What the state of an aggregate must be: `#[derive(Clone, Default, Serialize, Deserialize,
+/// JsonSchema)]` is all it takes. Its [`Default`] is the state before the first event, its serde
+/// form is kept in snapshots, and its schema tells those of today's shape from others.
+pub trait AggregateState:
+    Clone + Default + Serialize + DeserializeOwned + HasSchema + Send + Sync + 'static
+{
+}
+
+impl<S> AggregateState for S where
+    S: Clone + Default + Serialize + DeserializeOwned + HasSchema + Send + Sync + 'static
+{
+}
+
+/// A type whose JSON schema is known: any that is [`JsonSchema`](schemars::JsonSchema).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no JSON schema",
+    label = "`JsonSchema` is not derived",
+    note = "add it: `#[derive(Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]` is what the state of an aggregate takes; by its schema, snapshots of another shape are told from today's"
+)]
+pub trait HasSchema {
+    /// The schema.
+    fn schema() -> Schema;
+}
+
+// The message above says more than one about `JsonSchema` would.
+#[diagnostic::do_not_recommend]
+impl<T: JsonSchema> HasSchema for T {
+    fn schema() -> Schema {
+        schemars::schema_for!(T)
+    }
+}
 
 /// A state, the events that it is derived from, and the commands that it decides over.
 ///
@@ -75,17 +107,12 @@ pub const SNAPSHOTS_KEPT_DEFAULT: usize = 10;
 /// # Ok(())
 /// # }
 /// ```
-///
-/// The state before the first event is its [`Default`]. Its serde form is kept in snapshots, and
-/// its schema tells those of today's shape from others.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an aggregate",
     label = "not an aggregate",
     note = "implement `retold::Aggregate` for the type that holds the state: `decide` gives the events that follow from a command, `apply` folds one in"
 )]
-pub trait Aggregate:
-    Clone + Default + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static
-{
+pub trait Aggregate: AggregateState {
     /// The aggregate type that its events are recorded under, such as `Account`. The log keeps
     /// it for ever, so it does not follow from the Rust type's name, which may change.
     const TYPE: &'static str;

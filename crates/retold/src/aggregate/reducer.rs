@@ -42,7 +42,7 @@ impl<A: Aggregate> Reducer for AggregateReducer<A> {
     }
 
     fn state_schema(&self) -> Option<Schema> {
-        Some(schemars::schema_for!(A))
+        Some(A::schema())
     }
 
     fn initial(&self) -> A {

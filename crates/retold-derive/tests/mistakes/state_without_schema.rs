@@ -1,7 +1,9 @@
-//! The state was not given what keeping it takes.
+//! The state was given what serde takes to keep it, and no schema.
 
 use retold::{Aggregate, Event};
+use serde::{Deserialize, Serialize};
 
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Account;
 
 #[derive(Event)]

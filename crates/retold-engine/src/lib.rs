@@ -15,6 +15,7 @@ mod mend;
 mod opening;
 mod options;
 mod read;
+mod rebuild;
 mod recover;
 #[cfg(test)]
 mod simulated;
@@ -26,6 +27,7 @@ mod write;
 
 pub use opening::holder;
 pub use options::{IndexOptions, Options};
+pub use rebuild::{Rebuilt, rebuild_index, rebuild_index_on};
 pub use recover::{Recovered, Remedy, recover, recover_on};
 pub use state::DamagedPlace;
 pub use store::EngineStore;

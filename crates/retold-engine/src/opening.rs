@@ -17,7 +17,7 @@ use crate::log::segment::{
     self, FIRST_FRAME, HEADER_BYTES, Head, Segment, SegmentFault, SegmentHeader, log_folder,
 };
 use crate::log::tail::End;
-use crate::state::{DamagedPlace, Intake, LogState};
+use crate::state::{DamagedPlace, Facts, Intake, LogState};
 
 /// Events that missing segments may have held: a stray file must not claim more memory.
 pub(crate) const MISSING_EVENTS_MAX: u64 = 1 << 28;
@@ -86,6 +86,13 @@ impl Opened {
 pub(crate) struct Listed {
     pub(crate) files: Vec<Opened>,
     head: Option<Option<Head>>,
+}
+
+impl Listed {
+    /// The newest segment, by its first position.
+    pub(crate) fn newest_segment(&self) -> Option<Position> {
+        self.files.last().map(|file| file.position)
+    }
 }
 
 /// Opens all segments; none where there is no log yet.
@@ -186,7 +193,7 @@ pub(crate) fn survey(
         return Ok(None);
     };
     let mut state = LogState::new(listed.files[0].log_id);
-    let last = walk(&listed.files, None, &mut state, intake)?;
+    let last = walk(&listed.files, None, None, &mut state, intake)?;
     let known = load(disk, folder, listed.files[0].log_id);
     conclude(listed, state, last, known).map(Some)
 }
@@ -269,16 +276,19 @@ pub(crate) fn conclude(
     })
 }
 
-/// Walks through all segments, or through what lies behind an anchor.
+/// Walks through all segments, or from one anchor, or up to another, before which everything
+/// is known to have been durable.
 pub(crate) fn walk(
     files: &[Opened],
     from: Option<&Anchor>,
+    to: Option<&Anchor>,
     state: &mut LogState,
     intake: &mut dyn Intake,
 ) -> Result<Scanner, Error> {
     let first = from.and_then(|anchor| ordinal(files, anchor.segment));
+    let last = to.and_then(|anchor| ordinal(files, anchor.segment));
     let mut before: Option<(Position, Scanner)> = None;
-    for opened in &files[first.unwrap_or(0)..] {
+    for opened in &files[first.unwrap_or(0)..=last.unwrap_or(files.len() - 1)] {
         let position = opened.position;
         let header = opened.header.as_ref();
         let (offset, link) = match (before.take(), from) {
@@ -301,9 +311,12 @@ pub(crate) fn walk(
             }
         };
         let mut scanner = Scanner::new(Arc::clone(&opened.file), opened.log_id, offset, link);
-        scanner
-            .run(&mut |piece| state.accept(position, piece, intake))
-            .map_err(opened.read_error())?;
+        let mut accept = |piece| state.accept(position, piece, intake);
+        let walked = match to.filter(|anchor| anchor.segment == position) {
+            Some(anchor) => scanner.run_through(anchor.offset, &mut accept),
+            None => scanner.run(&mut accept),
+        };
+        walked.map_err(opened.read_error())?;
         if let Some(offset) = scanner.unreadable() {
             // Read as zeros, which must not be taken for the end of the log.
             let damage = DamagedPlace {
@@ -329,27 +342,26 @@ fn ordinal(files: &[Opened], segment: Position) -> Option<usize> {
     files.iter().position(|file| file.position == segment)
 }
 
-/// Where the log begins, if the headers of all segments say that they follow one another and
-/// no file is shorter than the next one says.
+/// Where the log begins, as the header of its first segment says.
 pub(crate) fn beginning(files: &[Opened]) -> Option<Anchor> {
-    let first = files[0]
-        .header
-        .as_ref()
-        .filter(|_| files[0].position == 1)?;
-    let follow = |pair: &[Opened]| {
-        let (before, Some(header)) = (&pair[0], &pair[1].header) else {
-            return false;
-        };
-        header.previous.first_position == before.position
-            && before
-                .file
-                .len()
-                .is_ok_and(|length| length >= header.previous.bytes)
-    };
-    files
-        .windows(2)
-        .all(follow)
-        .then(|| Anchor::beginning(first))
+    let first = files[0].header.as_ref().filter(|_| files[0].position == 1);
+    first.map(Anchor::beginning)
+}
+
+/// Whether the headers of the segments up to an anchor say that they follow one another, and
+/// no file is shorter than the next one says; or it was accepted that they do not.
+pub(crate) fn follow_up_to(files: &[Opened], anchor: &Anchor, facts: &Facts) -> bool {
+    let pairs = files.windows(2);
+    let mut pairs = pairs.take_while(|pair| pair[1].position <= anchor.segment);
+    pairs.all(|pair| {
+        let (before, next) = (&pair[0], &pair[1]);
+        let follows = next.header.as_ref().is_some_and(|header| {
+            let length = before.file.len();
+            header.previous.first_position == before.position
+                && length.is_ok_and(|length| length >= header.previous.bytes)
+        });
+        follows || facts.has_accepted_between(before.position, next.position)
+    })
 }
 
 /// Whether the log has the frame that ends at an anchor.
@@ -362,7 +374,10 @@ pub(crate) fn stands(files: &[Opened], anchor: &Anchor) -> bool {
         return begins.as_ref() == Some(anchor);
     }
     let read = |length| read_exact(&*opened.file, anchor.frame, length).ok();
-    let available = opened.file.len().unwrap_or(0).saturating_sub(anchor.frame);
+    let length = opened.file.len().unwrap_or(0);
+    let Some(available) = length.checked_sub(anchor.frame) else {
+        return false;
+    };
     let found = read(frame::HEADER_BYTES)
         .and_then(|start| frame::Header::claimed_bytes(&start, available).ok())
         .and_then(read);
@@ -384,44 +399,18 @@ pub(crate) fn read_between(
     files: &[Opened],
     from: &Anchor,
     to: &Anchor,
-    accept: &mut dyn FnMut(Position, Piece),
+    state: &mut LogState,
+    intake: &mut dyn Intake,
 ) -> Result<bool, Error> {
-    let (Some(first), Some(last)) = (ordinal(files, from.segment), ordinal(files, to.segment))
-    else {
+    let segments = (ordinal(files, from.segment), ordinal(files, to.segment));
+    let (Some(first), Some(last)) = segments else {
         return Ok(false);
     };
-    let (mut offset, mut link) = (from.offset, from.link());
-    let mut reached = *from;
-    for at in first..=last {
-        let opened = &files[at];
-        let next = files.get(at + 1).and_then(|next| next.header.as_ref());
-        let end = match next {
-            _ if at == last => to.offset,
-            Some(next) => next.previous.bytes,
-            None => return Ok(false),
-        };
-        let mut scanner = Scanner::new(Arc::clone(&opened.file), opened.log_id, offset, link);
-        scanner
-            .run_through(end, &mut |piece| {
-                if let Piece::Frame(frame) = &piece {
-                    reached = Anchor::behind(opened.position, frame);
-                }
-                accept(opened.position, piece);
-            })
-            .map_err(opened.read_error())?;
-        if scanner.offset() != end {
-            return Ok(false);
-        }
-        link = scanner.link();
-        if let Some(next) = next.filter(|_| at < last) {
-            if link.next_position != next.first_position {
-                return Ok(false);
-            }
-            link.previous = Some(next.digest());
-            offset = FIRST_FRAME;
-        }
+    if first > last {
+        return Ok(false);
     }
-    Ok(reached == *to && link == to.link())
+    let scanner = walk(files, Some(from), Some(to), state, intake)?;
+    Ok(scanner.offset() == to.offset && scanner.link() == to.link())
 }
 
 /// Takes in all of a segment that another one follows: its end was durable before the next

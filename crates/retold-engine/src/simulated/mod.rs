@@ -4,6 +4,7 @@
 mod crash;
 mod damage;
 mod failure;
+mod index;
 mod random;
 
 use std::path::Path;

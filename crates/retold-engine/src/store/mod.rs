@@ -101,7 +101,7 @@ impl EngineStore {
         options: Options,
     ) -> Result<(EngineStore, Option<Background>), Error> {
         let mut lock = Some(opening::lock(&*disk, &folder, &options.holder)?);
-        let read = || indexing::open(&disk, &folder, &options.index, true);
+        let read = || indexing::open(&disk, &folder, &options.index, true, None);
         let (survey, mut indexing) = match read()? {
             Some(read) => read,
             None => {
@@ -169,10 +169,10 @@ impl EngineStore {
             made.queue().is_restoring = restore.is_some_and(|restore| !restore.is_done);
             let (made_for, shown) = (Arc::clone(&made), Arc::clone(&visible));
             // What is of no use goes only now: it might have been evidence.
-            let merger = Merger::new(Arc::clone(&visible), unused);
-            background = lock.take().map(|lock| Background {
+            let shown_for = Arc::clone(&visible);
+            background = lock.take().map(Arc::new).map(|lock| Background {
+                merger: Merger::new(shown_for, unused, Arc::clone(&lock)),
                 syncer: Syncer::new(tail, made_for, shown, lock),
-                merger,
             });
             writer = Some(made);
         }
@@ -459,12 +459,16 @@ impl EventStore for EngineStore {
 
     async fn check_writable(&self) -> Result<(), Error> {
         let writer = self.shared.writer(Vec::new)?;
-        writer.refusal().map_or(Ok(()), Err)
+        let refusal = writer.refusal().or_else(|| self.shared.visible.broken());
+        refusal.map_or(Ok(()), Err)
     }
 
     fn statistics(&self) -> StoreStatistics {
         let writer = self.shared.writer.as_ref();
-        writer.map_or_else(Default::default, |writer| writer.statistics.read())
+        let mut statistics: StoreStatistics =
+            writer.map_or_else(Default::default, |writer| writer.statistics.read());
+        statistics.index = self.shared.visible.index().statistics();
+        statistics
     }
 
     async fn close(&self) -> Result<(), Error> {

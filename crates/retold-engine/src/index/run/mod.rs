@@ -7,6 +7,8 @@ mod names;
 mod page;
 mod search;
 mod source;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::ops::Bound;

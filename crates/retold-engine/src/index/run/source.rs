@@ -210,17 +210,15 @@ impl Merged {
         }))
     }
 
-    /// The spans of each stream, in the order of the keys, then of the runs.
+    /// The spans of each stream, each with the place of its run, in the order of the keys, then
+    /// of the runs.
     fn spans(&self) -> Ordered<(StreamKey, usize, Span), StreamKey> {
-        let decode = |run: &Run, bytes: &[u8]| {
-            let (key, span) = decode_span(bytes, run.first());
-            (key, 0, span)
-        };
-        let mut cursors = self.cursors(Section::Streams, decode);
-        for (number, cursor) in cursors.iter_mut().enumerate() {
-            cursor.number = number;
-        }
-        Ordered::new(cursors, |(key, ..)| *key)
+        let decode = |run: &Run, bytes: &[u8]| decode_span(bytes, run.first());
+        let cursors = self.cursors(Section::Streams, decode).into_iter();
+        let numbered = cursors.enumerate().map(|(number, cursor)| {
+            cursor.map(move |item| item.map(|(key, span)| (key, number, span)))
+        });
+        Ordered::new(numbered.collect(), |(key, ..)| *key)
     }
 }
 
@@ -303,6 +301,7 @@ impl Source for Merged {
             (at != MISSING).then(|| run.first() + Position::from(at))
         };
         let mut lists = self.cursors(Section::Positions, decode);
+        let bad: Vec<Fault> = self.0.iter().map(|run| run.bad()).collect();
         let mut joined: Option<(StreamKey, Span)> = None;
         let (mut missing, mut number, mut listed) = (0_u32, 0, 0_u32);
         let mut spans = self.spans();
@@ -314,7 +313,8 @@ impl Source for Merged {
                 }
                 if listed > 0 {
                     listed -= 1;
-                    return lists[number].next();
+                    // A list that ends too early must not pass for a whole one.
+                    return Some(lists[number].next().unwrap_or(Err(bad[number])));
                 }
                 let (key, run, span) = match spans.next()? {
                     Ok(span) => span,
@@ -359,7 +359,7 @@ fn join(joined: &mut Span, next: &Span) -> Option<u32> {
     const MISSING_MAX: u64 = 1 << 20;
     let missing = next
         .first_sequence
-        .checked_sub(joined.last_sequence() + 1)
+        .checked_sub(joined.last_sequence().saturating_add(1))
         .filter(|missing| *missing <= MISSING_MAX)?;
     let missing = u32::try_from(missing).ok()?;
     joined.count = joined.count.checked_add(missing)?.checked_add(next.count)?;
@@ -372,7 +372,6 @@ struct Cursor<T> {
     run: Arc<Run>,
     section: Section,
     decode: fn(&Run, &[u8]) -> T,
-    number: usize,
     next: u64,
     pages: std::vec::IntoIter<Page>,
     page: Option<Page>,
@@ -389,7 +388,6 @@ impl<T> Cursor<T> {
             run: Arc::clone(run),
             section,
             decode,
-            number: 0,
             next: 0,
             pages: Vec::new().into_iter(),
             page: None,

@@ -1,5 +1,5 @@
-//! What happens when a log is opened: every segment is read, what a crash left unfinished at
-//! the end is moved aside, and what nothing vouches for is written again before it is read.
+//! Reading a log when it is opened, recovered or verified: its segments, all of them or from
+//! one anchor to another, and what stands beside them.
 
 use std::io;
 use std::path::Path;
@@ -16,7 +16,6 @@ use crate::log::scan::{Link, Piece, ScanError, Scanner, run};
 use crate::log::segment::{
     self, FIRST_FRAME, HEADER_BYTES, Head, Segment, SegmentFault, SegmentHeader, log_folder,
 };
-use crate::log::tail::End;
 use crate::state::{DamagedPlace, Facts, Intake, LogState};
 
 /// Events that missing segments may have held: a stray file must not claim more memory.
@@ -35,7 +34,7 @@ pub(crate) struct Survey {
     /// Files in the folder of the index that are of no use.
     pub(crate) unused: Vec<String>,
     /// HEAD does not name the newest segment yet, or not any more.
-    head_is_stale: bool,
+    pub(crate) head_is_stale: bool,
 }
 
 /// Takes the lock of a store's folder, which is made where it does not exist.
@@ -502,187 +501,4 @@ fn newer_version(name: &str, offset: u64) -> Error {
     Error::Unsupported {
         what: format!("log/{name} (at byte {offset} it was written by a newer version of Retold)"),
     }
-}
-
-/// What was done to the end of the log.
-pub(crate) struct Finished {
-    pub(crate) end: End,
-    pub(crate) segment: Arc<Segment>,
-    pub(crate) state: LogState,
-    pub(crate) segments: Vec<Arc<Segment>>,
-    /// The end of the log could not be made durable: nothing behind what is vouched for is
-    /// read, and nothing is appended.
-    pub(crate) unfinished: Option<io::Error>,
-    pub(crate) lost_tail: Option<Damage>,
-    /// See [`Survey`].
-    pub(crate) runs: Vec<Checkpoint>,
-    pub(crate) unused: Vec<String>,
-}
-
-/// Mends the end of the log: whole frames that nothing vouches for are written again, the
-/// rest is moved aside, and HEAD names the newest segment. `accepts` says that an operator
-/// accepts what is wrong with the log.
-pub(crate) fn finish(
-    disk: &dyn Disk,
-    folder: &Path,
-    survey: Survey,
-    intake: &mut dyn Intake,
-    moved_at: i64,
-    accepts: bool,
-) -> Result<Finished, Error> {
-    let Survey {
-        mut segments,
-        mut state,
-        mut last,
-        lost_tail,
-        head_is_stale,
-        runs,
-        unused,
-    } = survey;
-    // As long as something is wrong with the log that nobody has accepted, nothing is moved.
-    let is_whole = lost_tail.is_none() && state.unaccepted().next().is_none();
-    let may_move = accepts || is_whole;
-    let read = |error| Error::io("read the log", error);
-    let newest = segments.pop().expect("a survey has at least one segment");
-    let path = log_folder(folder).join(newest.name());
-    let file = disk
-        .open(&path, Access::Write)
-        .map_err(|error| Error::io("open the log for writing", error))?;
-    let newest = Arc::new(Segment {
-        first_position: newest.first_position,
-        log_id: newest.log_id,
-        file,
-    });
-    segments.push(Arc::clone(&newest));
-    let has_more = last.bytes_from(last.offset()).map_err(read)? > 0;
-    let scanned_to = last.offset();
-    let mut link = last.base();
-    let epoch = last.link().epoch + 1;
-    let mut offset = last.held_from();
-    let unvouched_from = offset;
-    let mut frames = Vec::new();
-    let mut is_cut = has_more;
-    for piece in last.into_held() {
-        match piece {
-            Piece::Frame(_) => {
-                link = piece.link_behind(link);
-                offset = piece.end();
-                frames.push(piece);
-            }
-            Piece::Gap(_) => {
-                is_cut = true;
-                break;
-            }
-        }
-    }
-    debug_assert!(is_cut || offset == scanned_to);
-    let mended = write_again(&newest, unvouched_from, offset).and_then(|()| {
-        if is_cut && may_move {
-            cut(disk, folder, &newest, offset, moved_at)?;
-        }
-        if head_is_stale && may_move && lost_tail.is_none() {
-            let head = Head {
-                first_position: newest.first_position,
-                log_id: newest.log_id,
-            };
-            head.write(disk, folder)?;
-        }
-        Ok(())
-    });
-    if mended.is_ok() {
-        for frame in frames {
-            state.accept(newest.first_position, frame, intake);
-        }
-    }
-    // A damaged last frame cannot be named by the next one; zeros say so.
-    let previous = link.previous.unwrap_or_default();
-    Ok(Finished {
-        end: End {
-            offset,
-            previous,
-            next_position: link.next_position,
-            epoch,
-        },
-        segment: newest,
-        state,
-        segments,
-        unfinished: mended.err(),
-        lost_tail,
-        runs,
-        unused,
-    })
-}
-
-/// Writes bytes of the log again as they are, and syncs them: after a crash of the process
-/// only the page cache may have them, and after a failed sync the disk may not.
-fn write_again(segment: &Segment, from: u64, end: u64) -> io::Result<()> {
-    /// Bytes written at once.
-    const STEP_BYTES: u64 = 1024 * 1024;
-    // The zeros up to the next frame need not be there.
-    let end = end.min(segment.file.len()?);
-    let mut at = from;
-    while at < end {
-        let step = STEP_BYTES.min(end - at);
-        let bytes = read_exact(&*segment.file, at, step as usize)?;
-        segment.file.write_at(&bytes, at)?;
-        at += step;
-    }
-    segment.file.sync()
-}
-
-/// Moves everything from `from` to the end of a segment into a file of its own. That file is
-/// durable before the segment is cut off.
-fn cut(
-    disk: &dyn Disk,
-    folder: &Path,
-    segment: &Segment,
-    from: u64,
-    moved_at: i64,
-) -> io::Result<()> {
-    let length = segment.file.len()?;
-    let mut bytes = read_exact(&*segment.file, from, (length - from) as usize)?;
-    let kept = bytes
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |at| at + 1);
-    bytes.truncate(kept);
-    let log_folder = log_folder(folder);
-    // A clock that stands still must not let one file replace another.
-    let taken = disk.list(&log_folder)?;
-    let names = (1..).map(|nth| format!("cut-{moved_at}-{nth}.bin"));
-    let mut free = names.filter(|name| !taken.contains(name));
-    let moved_to = free.next().expect("there are more numbers than files");
-    let file = disk.open(&log_folder.join(&moved_to), Access::Replace)?;
-    file.write_at(&bytes, 0)?;
-    file.sync()?;
-    disk.sync_folder(&log_folder)?;
-    segment.file.set_len(from)?;
-    segment.file.sync()?;
-    tracing::warn!(
-        file = format!("log/{moved_to}"),
-        bytes = bytes.len(),
-        "moved an unfinished write at the end of the log aside; it may concern at most one \
-         group of appends that was about to be acknowledged when the log was last open",
-    );
-    Ok(())
-}
-
-/// Makes the first segment of a new log.
-pub(crate) fn create(disk: &dyn Disk, folder: &Path, log_id: LogId) -> Result<(), Error> {
-    let header = SegmentHeader {
-        log_id,
-        first_position: 1,
-        previous: Default::default(),
-    };
-    disk.create_folder(&log_folder(folder))
-        .and_then(|()| segment::prepare(disk, folder, &header)?.publish(disk, folder))
-        .and_then(|_| disk.sync_folder(&log_folder(folder)))
-        .and_then(|()| {
-            Head {
-                first_position: 1,
-                log_id,
-            }
-            .write(disk, folder)
-        })
-        .map_err(|error| Error::io("make a log", error))
 }

@@ -276,7 +276,7 @@ fn harms(content: &[u8]) -> Vec<Option<Vec<u8>>> {
 #[test]
 fn no_harm_to_a_file_of_the_index_changes_an_answer() {
     let disk = SimDisk::default();
-    let events = filled(&disk, 50, 3);
+    let events = filled(&disk, 58, 3);
     let expected = answers(&open(&disk).store, &events);
     let files = run_files(&disk);
     assert!(files.len() > 2, "{files:?}");

@@ -22,11 +22,12 @@ use self::restore::restore;
 use self::room::Room;
 use crate::disk::{Disk, Lock, RealDisk};
 use crate::evidence;
+use crate::finish::{self, Finished};
 use crate::follower::Follower;
 use crate::index::Merger;
 use crate::indexing;
 use crate::log::tail::{Draft, Growth, Tail, WriteFailure};
-use crate::opening::{self, Finished};
+use crate::opening;
 use crate::options::Options;
 use crate::state::Restore;
 use crate::visible::Visible;
@@ -106,12 +107,12 @@ impl EngineStore {
             Some(read) => read,
             None => {
                 let log_id = options.log_id.unwrap_or_else(uuid::Uuid::new_v4);
-                opening::create(&*disk, &folder, log_id)?;
+                finish::create(&*disk, &folder, log_id)?;
                 read()?.expect("a log that was just made is there")
             }
         };
         let moved_at = options.clock.now().as_micros();
-        let finished = opening::finish(&*disk, &folder, survey, &mut indexing, moved_at, false)?;
+        let finished = finish::finish(&*disk, &folder, survey, &mut indexing, moved_at, false)?;
         let Finished {
             end,
             segment,

@@ -1,6 +1,7 @@
 //! A run: an immutable file that answers for a stretch of positions. FORMAT.md draws it.
 
 mod build;
+mod cursor;
 mod filter;
 mod header;
 mod names;

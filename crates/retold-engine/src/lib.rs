@@ -6,6 +6,7 @@
 pub mod disk;
 mod evidence;
 mod facts;
+mod finish;
 mod follower;
 mod heads;
 mod index;
@@ -18,6 +19,7 @@ mod options;
 mod planted;
 mod probe;
 mod read;
+mod rebuild;
 mod recover;
 #[cfg(test)]
 mod simulated;
@@ -31,6 +33,7 @@ mod write;
 
 pub use opening::holder;
 pub use options::{IndexOptions, Options};
+pub use rebuild::{Rebuilt, rebuild_index, rebuild_index_on};
 pub use recover::{Recovered, Remedy, recover, recover_on};
 pub use state::DamagedPlace;
 pub use store::EngineStore;

@@ -226,11 +226,12 @@ pub use transition::{TRANSITION_ATTEMPTS_MAX, Transition, TransitionCall, Transi
 
 pub use retold_core::{
     Appended, Batch, Capabilities, Checkpoint, Clock, Damage, Direction, Distribution, Entry,
-    Error as StoreError, EventId, EventStore, Expected, Filter, Json, JsonError, LogHead, LogId,
-    LogPage, LogQuery, Lost, Metadata, NewEvent, PointInTime, Position, ReadConsistency,
-    RecordedEvent, ReducerId, RestoreBatch, SequenceNumber, SideStore, Snapshot, SnapshotPage,
-    StoreStatistics, StreamConflict, StreamHead, StreamId, StreamPage, StreamQuery, StreamSummary,
-    StreamsPage, StreamsQuery, Subscription, SystemClock, Text, Timestamp, TimestampError, limits,
+    Error as StoreError, EventId, EventStore, Expected, Filter, IndexStatistics, Json, JsonError,
+    LogHead, LogId, LogPage, LogQuery, Lost, Metadata, NewEvent, PointInTime, Position,
+    ReadConsistency, RecordedEvent, ReducerId, RestoreBatch, SequenceNumber, SideStore, Snapshot,
+    SnapshotPage, StoreStatistics, StreamConflict, StreamHead, StreamId, StreamPage, StreamQuery,
+    StreamSummary, StreamsPage, StreamsQuery, Subscription, SystemClock, Text, Timestamp,
+    TimestampError, limits,
 };
 
 /// The embedded engine's own calls: checking a folder, and recovering it.

@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod failure;
 mod found;
+mod index;
 
 use std::path::Path;
 use std::sync::Arc;

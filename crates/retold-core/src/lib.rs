@@ -32,7 +32,7 @@ pub use query::{
 };
 pub use side_store::{SideStore, SnapshotPage, SnapshotQuery, SnapshotScan, SnapshotScanQuery};
 pub use snapshot::{Checkpoint, ReducerId, Snapshot, SnapshotKey};
-pub use statistics::{Distribution, StoreStatistics};
+pub use statistics::{Distribution, IndexStatistics, StoreStatistics};
 pub use store::{Capabilities, Era, EventStore, LogHead, ReadConsistency, StreamHead};
 pub use stream_id::StreamId;
 pub use subscription::{Batch, Subscription};

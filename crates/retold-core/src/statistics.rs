@@ -8,6 +8,32 @@ pub struct StoreStatistics {
     pub group_events: Distribution,
     /// Microseconds that each of these writes took, sync included.
     pub write_micros: Distribution,
+    /// The index, where the store keeps one of its own.
+    pub index: IndexStatistics,
+}
+
+/// What the index of a store consists of, and what was done for it since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct IndexStatistics {
+    /// Sorted files that look-ups may have to ask.
+    pub runs: u64,
+    /// Their bytes.
+    pub run_bytes: u64,
+    /// Events whose entries lie in memory.
+    pub memory_events: u64,
+    /// Full tables that wait in memory to become runs: what is still to be written.
+    pub waiting_tables: u64,
+    /// Tables that became runs.
+    pub flushes: u64,
+    /// Times that several runs became one.
+    pub merges: u64,
+    /// Runs that were damaged and made again from the log.
+    pub mended: u64,
+    /// Pages of runs that were found in memory.
+    pub cache_hits: u64,
+    /// Pages that were not.
+    pub cache_misses: u64,
 }
 
 impl StoreStatistics {
@@ -16,6 +42,7 @@ impl StoreStatistics {
         StoreStatistics {
             group_events,
             write_micros,
+            index: IndexStatistics::default(),
         }
     }
 }

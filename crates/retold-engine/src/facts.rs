@@ -135,6 +135,13 @@ impl Facts {
         self.accepted_places.contains(&place) && damage.lost.iter().all(are_accepted)
     }
 
+    /// Whether an operator has accepted that the segment at `next` does not follow the one at
+    /// `before`: that its header is damaged, or that others are missing in between.
+    pub(crate) fn has_accepted_between(&self, before: Position, next: Position) -> bool {
+        let mut places = self.accepted_places.range((before, 1)..=(next, 0));
+        places.next().is_some()
+    }
+
     pub(crate) fn to_json(&self) -> Vec<u8> {
         let kept = Kept {
             eras: self.eras.iter().map(|era| (era.log_id, era.from)).collect(),

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub(crate) struct Follower {
     folder: PathBuf,
     settings: IndexOptions,
     visible: Arc<Visible>,
+    /// The newest position in the names of runs when they were last taken up.
+    taken_up: AtomicU64,
     /// What was read of the newest segment; none where the log was not to be read last time.
     survey: Mutex<Option<Survey>>,
     is_stopped: Mutex<bool>,
@@ -55,6 +58,7 @@ impl Follower {
             folder,
             settings,
             visible: Arc::new(visible),
+            taken_up: AtomicU64::new(0),
             survey: Mutex::new(Some(survey)),
             is_stopped: Mutex::new(false),
             stopped: Condvar::new(),
@@ -144,7 +148,11 @@ impl Follower {
         let full = index.oldest_full_table().map(|table| table_end(&table));
         full.is_some_and(|end| {
             let newest = index::newest_named(&*self.disk, &self.folder);
-            newest.is_some_and(|newest| newest >= end)
+            let is_new = |newest: &Position| {
+                // Once for each: runs that do not fit are not tried again and again.
+                *newest >= end && self.taken_up.fetch_max(*newest, Ordering::Relaxed) < *newest
+            };
+            newest.is_some_and(|newest| is_new(&newest))
         })
     }
 
@@ -210,7 +218,7 @@ fn read(
     folder: &Path,
     settings: &IndexOptions,
 ) -> Result<(Survey, Arc<Index>), Error> {
-    let look = || indexing::open(disk, folder, settings, false);
+    let look = || indexing::open(disk, folder, settings, false, None);
     let (survey, mut indexing) = opening::beside_writer(look)?;
     indexing.finish(&survey.state.facts);
     Ok((survey, indexing.index))

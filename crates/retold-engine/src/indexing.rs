@@ -16,9 +16,13 @@ use crate::planted::{self, Bug};
 use crate::probe::{self, Probe};
 use crate::state::{Facts, Intake, LogState};
 
+/// Is told through which position the log was read.
+pub(crate) type Progress = Arc<dyn Fn(Position) + Send + Sync>;
+
 /// Fills an index with what is read of the log.
 pub(crate) struct Indexing {
     pub(crate) index: Arc<Index>,
+    progress: Option<Progress>,
     /// A run was asked and could not answer.
     has_failed: bool,
 }
@@ -30,13 +34,18 @@ pub(crate) fn open(
     folder: &Path,
     settings: &IndexOptions,
     writes: bool,
+    progress: Option<Progress>,
 ) -> Result<Option<(Survey, Indexing)>, Error> {
-    let Some(listed) = opening::list(&**disk, folder)? else {
+    let Some(mut listed) = opening::list(&**disk, folder)? else {
         return Ok(None);
     };
-    let files = &listed.files;
-    let log_id = files[0].log_id();
+    let log_id = listed.files[0].log_id();
     let mut known = load(&**disk, folder, log_id);
+    if known.newest_segment() > listed.newest_segment() {
+        // A writer may have begun a segment, and made a run that ends in it, since.
+        listed = opening::list(&**disk, folder)?.unwrap_or(listed);
+    }
+    let files = &listed.files;
     let drawn = || {
         settings
             .secret
@@ -53,6 +62,7 @@ pub(crate) fn open(
                 begin,
                 writes_to,
             )),
+            progress: progress.clone(),
             has_failed: false,
         }
     };
@@ -77,7 +87,7 @@ pub(crate) fn open(
         previous: Default::default(),
     }));
     let mut state = LogState::new(log_id);
-    let last = opening::walk(files, None, &mut state, &mut indexing)?;
+    let last = opening::walk(files, None, None, &mut state, &mut indexing)?;
     if indexing.has_failed {
         let error = std::io::Error::other("a run that was just written cannot be read");
         return Err(Error::io("make the index", error));
@@ -109,8 +119,11 @@ fn behind_runs(
         if has_jumped {
             // Each digest stands for the history before it: the last one vouches for all runs.
             let facts = index.runs().last().and_then(|run| run.facts().ok());
-            let stands = planted::is(Bug::StaleRunAccepted) || opening::stands(files, &at);
-            let Some(facts) = facts.filter(|_| stands) else {
+            let stands = |facts: &Facts| {
+                planted::is(Bug::StaleRunAccepted)
+                    || opening::stands(files, &at) && opening::follow_up_to(files, &at, facts)
+            };
+            let Some(facts) = facts.filter(stands) else {
                 return Ok(None);
             };
             probe::hit(Probe::RunsUsed);
@@ -126,15 +139,14 @@ fn behind_runs(
             at = next;
             continue;
         }
-        let fits = opening::read_between(files, &at, &next, &mut |segment, piece| {
-            state.accept(segment, piece, indexing);
-        })?;
-        if !fits {
+        let fits = opening::read_between(files, &at, &next, &mut state, indexing)?;
+        // Damage must not be forgotten behind the next run.
+        if !fits || state.unaccepted().next().is_some() {
             return Ok(None);
         }
         at = next;
     }
-    let last = opening::walk(files, Some(&at), &mut state, indexing)?;
+    let last = opening::walk(files, Some(&at), None, &mut state, indexing)?;
     Ok(Some((state, last)))
 }
 
@@ -182,9 +194,13 @@ impl Intake for Indexing {
 
     fn reach(&mut self, end: &Anchor, facts: &Arc<Facts>, is_whole: bool) {
         self.index.show(Some(end), facts);
-        // What nobody has accepted may still be mended: no run may remember it.
-        if is_whole && self.index.is_writable() {
-            self.index.flush_all();
+        if let Some(progress) = &self.progress {
+            progress(end.next_position - 1);
+        }
+        if self.index.is_writable() {
+            // What nobody has accepted may still be mended: no run that keeps its name may
+            // remember it.
+            self.index.flush_all(is_whole);
         }
     }
 }

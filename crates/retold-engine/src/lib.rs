@@ -6,6 +6,7 @@
 pub mod disk;
 mod evidence;
 mod facts;
+mod finish;
 mod follower;
 mod heads;
 mod index;

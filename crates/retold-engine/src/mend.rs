@@ -33,9 +33,7 @@ impl Visible {
             parts: Vec::new(),
             end,
         };
-        let fits = opening::read_between(&files, &begin, &end, &mut |segment, piece| {
-            state.accept(segment, piece, &mut refill);
-        })?;
+        let fits = opening::read_between(&files, &begin, &end, &mut state, &mut refill)?;
         let damaged = state.unaccepted().next().map(|damage| damage.to_error());
         if !fits || damaged.is_some() {
             let error = damaged.unwrap_or_else(|| {
@@ -88,7 +86,7 @@ impl Intake for Refill {
         let mut table = std::mem::replace(&mut self.table, Table::new(*end));
         table.sealed = Some((*end, Arc::clone(facts)));
         let table = RwLock::new(table);
-        let part = match self.index.flush(&table) {
+        let part = match self.index.flush(&table, true) {
             Ok(run) => Part::Run(run),
             // It stays in memory; a merger tries again.
             Err(_) => Part::Table(Arc::new(table)),

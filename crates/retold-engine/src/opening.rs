@@ -1,5 +1,5 @@
-//! What happens when a log is opened: every segment is read, what a crash left unfinished at
-//! the end is moved aside, and what nothing vouches for is written again before it is read.
+//! Reading a log when it is opened, recovered or verified: its segments, all of them or from
+//! one anchor to another, and what stands beside them.
 
 use std::io;
 use std::path::Path;
@@ -16,11 +16,9 @@ use crate::log::scan::{Link, Piece, ScanError, Scanner, run};
 use crate::log::segment::{
     self, FIRST_FRAME, HEADER_BYTES, Head, Segment, SegmentFault, SegmentHeader, log_folder,
 };
-use crate::log::tail::End;
-use crate::log::window::Window;
 use crate::planted::{self, Bug};
 use crate::probe::{self, Probe};
-use crate::state::{DamagedPlace, Intake, LogState};
+use crate::state::{DamagedPlace, Facts, Intake, LogState};
 
 /// Events that missing segments may have held: a stray file must not claim more memory.
 pub(crate) const MISSING_EVENTS_MAX: u64 = 1 << 28;
@@ -38,7 +36,7 @@ pub(crate) struct Survey {
     /// Files in the folder of the index that are of no use.
     pub(crate) unused: Vec<String>,
     /// HEAD does not name the newest segment yet, or not any more.
-    head_is_stale: bool,
+    pub(crate) head_is_stale: bool,
 }
 
 /// Takes the lock of a store's folder, which is made where it does not exist.
@@ -89,6 +87,13 @@ impl Opened {
 pub(crate) struct Listed {
     pub(crate) files: Vec<Opened>,
     head: Option<Option<Head>>,
+}
+
+impl Listed {
+    /// The newest segment, by its first position.
+    pub(crate) fn newest_segment(&self) -> Option<Position> {
+        self.files.last().map(|file| file.position)
+    }
 }
 
 /// Opens all segments; none where there is no log yet.
@@ -189,7 +194,7 @@ pub(crate) fn survey(
         return Ok(None);
     };
     let mut state = LogState::new(listed.files[0].log_id);
-    let last = walk(&listed.files, None, &mut state, intake)?;
+    let last = walk(&listed.files, None, None, &mut state, intake)?;
     let known = load(disk, folder, listed.files[0].log_id);
     conclude(listed, state, last, known).map(Some)
 }
@@ -280,16 +285,19 @@ pub(crate) fn conclude(
     })
 }
 
-/// Walks through all segments, or through what lies behind an anchor.
+/// Walks through all segments, or from one anchor, or up to another, before which everything
+/// is known to have been durable.
 pub(crate) fn walk(
     files: &[Opened],
     from: Option<&Anchor>,
+    to: Option<&Anchor>,
     state: &mut LogState,
     intake: &mut dyn Intake,
 ) -> Result<Scanner, Error> {
     let first = from.and_then(|anchor| ordinal(files, anchor.segment));
+    let last = to.and_then(|anchor| ordinal(files, anchor.segment));
     let mut before: Option<(Position, Scanner)> = None;
-    for opened in &files[first.unwrap_or(0)..] {
+    for opened in &files[first.unwrap_or(0)..=last.unwrap_or(files.len() - 1)] {
         let position = opened.position;
         let header = opened.header.as_ref();
         let (offset, link) = match (before.take(), from) {
@@ -312,9 +320,12 @@ pub(crate) fn walk(
             }
         };
         let mut scanner = Scanner::new(Arc::clone(&opened.file), opened.log_id, offset, link);
-        scanner
-            .run(&mut |piece| state.accept(position, piece, intake))
-            .map_err(opened.read_error())?;
+        let mut accept = |piece| state.accept(position, piece, intake);
+        let walked = match to.filter(|anchor| anchor.segment == position) {
+            Some(anchor) => scanner.run_through(anchor.offset, &mut accept),
+            None => scanner.run(&mut accept),
+        };
+        walked.map_err(opened.read_error())?;
         if let Some(offset) = scanner.unreadable()
             && !planted::is(Bug::UnreadableIsEnd)
         {
@@ -343,27 +354,26 @@ fn ordinal(files: &[Opened], segment: Position) -> Option<usize> {
     files.iter().position(|file| file.position == segment)
 }
 
-/// Where the log begins, if the headers of all segments say that they follow one another and
-/// no file is shorter than the next one says.
+/// Where the log begins, as the header of its first segment says.
 pub(crate) fn beginning(files: &[Opened]) -> Option<Anchor> {
-    let first = files[0]
-        .header
-        .as_ref()
-        .filter(|_| files[0].position == 1)?;
-    let follow = |pair: &[Opened]| {
-        let (before, Some(header)) = (&pair[0], &pair[1].header) else {
-            return false;
-        };
-        header.previous.first_position == before.position
-            && before
-                .file
-                .len()
-                .is_ok_and(|length| length >= header.previous.bytes)
-    };
-    files
-        .windows(2)
-        .all(follow)
-        .then(|| Anchor::beginning(first))
+    let first = files[0].header.as_ref().filter(|_| files[0].position == 1);
+    first.map(Anchor::beginning)
+}
+
+/// Whether the headers of the segments up to an anchor say that they follow one another, and
+/// no file is shorter than the next one says; or it was accepted that they do not.
+pub(crate) fn follow_up_to(files: &[Opened], anchor: &Anchor, facts: &Facts) -> bool {
+    let pairs = files.windows(2);
+    let mut pairs = pairs.take_while(|pair| pair[1].position <= anchor.segment);
+    pairs.all(|pair| {
+        let (before, next) = (&pair[0], &pair[1]);
+        let follows = next.header.as_ref().is_some_and(|header| {
+            let length = before.file.len();
+            header.previous.first_position == before.position
+                && length.is_ok_and(|length| length >= header.previous.bytes)
+        });
+        follows || facts.has_accepted_between(before.position, next.position)
+    })
 }
 
 /// Whether the log has the frame that ends at an anchor.
@@ -376,7 +386,10 @@ pub(crate) fn stands(files: &[Opened], anchor: &Anchor) -> bool {
         return begins.as_ref() == Some(anchor);
     }
     let read = |length| read_exact(&*opened.file, anchor.frame, length).ok();
-    let available = opened.file.len().unwrap_or(0).saturating_sub(anchor.frame);
+    let length = opened.file.len().unwrap_or(0);
+    let Some(available) = length.checked_sub(anchor.frame) else {
+        return false;
+    };
     let found = read(frame::HEADER_BYTES)
         .and_then(|start| frame::Header::claimed_bytes(&start, available).ok())
         .and_then(read);
@@ -398,44 +411,18 @@ pub(crate) fn read_between(
     files: &[Opened],
     from: &Anchor,
     to: &Anchor,
-    accept: &mut dyn FnMut(Position, Piece),
+    state: &mut LogState,
+    intake: &mut dyn Intake,
 ) -> Result<bool, Error> {
-    let (Some(first), Some(last)) = (ordinal(files, from.segment), ordinal(files, to.segment))
-    else {
+    let segments = (ordinal(files, from.segment), ordinal(files, to.segment));
+    let (Some(first), Some(last)) = segments else {
         return Ok(false);
     };
-    let (mut offset, mut link) = (from.offset, from.link());
-    let mut reached = *from;
-    for at in first..=last {
-        let opened = &files[at];
-        let next = files.get(at + 1).and_then(|next| next.header.as_ref());
-        let end = match next {
-            _ if at == last => to.offset,
-            Some(next) => next.previous.bytes,
-            None => return Ok(false),
-        };
-        let mut scanner = Scanner::new(Arc::clone(&opened.file), opened.log_id, offset, link);
-        scanner
-            .run_through(end, &mut |piece| {
-                if let Piece::Frame(frame) = &piece {
-                    reached = Anchor::behind(opened.position, frame);
-                }
-                accept(opened.position, piece);
-            })
-            .map_err(opened.read_error())?;
-        if scanner.offset() != end {
-            return Ok(false);
-        }
-        link = scanner.link();
-        if let Some(next) = next.filter(|_| at < last) {
-            if link.next_position != next.first_position {
-                return Ok(false);
-            }
-            link.previous = Some(next.digest());
-            offset = FIRST_FRAME;
-        }
+    if first > last {
+        return Ok(false);
     }
-    Ok(reached == *to && link == to.link())
+    let scanner = walk(files, Some(from), Some(to), state, intake)?;
+    Ok(scanner.offset() == to.offset && scanner.link() == to.link())
 }
 
 /// Takes in all of a segment that another one follows: its end was durable before the next
@@ -533,213 +520,4 @@ fn newer_version(name: &str, offset: u64) -> Error {
     Error::Unsupported {
         what: format!("log/{name} (at byte {offset} it was written by a newer version of Retold)"),
     }
-}
-
-/// What was done to the end of the log.
-pub(crate) struct Finished {
-    pub(crate) end: End,
-    pub(crate) segment: Arc<Segment>,
-    pub(crate) state: LogState,
-    pub(crate) segments: Vec<Arc<Segment>>,
-    /// The end of the log could not be made durable: nothing behind what is vouched for is
-    /// read, and nothing is appended.
-    pub(crate) unfinished: Option<io::Error>,
-    pub(crate) lost_tail: Option<Damage>,
-    /// See [`Survey`].
-    pub(crate) runs: Vec<Checkpoint>,
-    pub(crate) unused: Vec<String>,
-}
-
-/// Mends the end of the log: whole frames that nothing vouches for are written again, the
-/// rest is moved aside, and HEAD names the newest segment. `accepts` says that an operator
-/// accepts what is wrong with the log.
-pub(crate) fn finish(
-    disk: &dyn Disk,
-    folder: &Path,
-    survey: Survey,
-    intake: &mut dyn Intake,
-    moved_at: i64,
-    accepts: bool,
-) -> Result<Finished, Error> {
-    let Survey {
-        mut segments,
-        mut state,
-        mut last,
-        lost_tail,
-        head_is_stale,
-        runs,
-        unused,
-    } = survey;
-    // As long as something is wrong with the log that nobody has accepted, nothing is moved.
-    let is_whole = lost_tail.is_none() && state.unaccepted().next().is_none();
-    let may_move = accepts || is_whole;
-    let read = |error| Error::io("read the log", error);
-    let newest = segments.pop().expect("a survey has at least one segment");
-    let path = log_folder(folder).join(newest.name());
-    let file = disk
-        .open(&path, Access::Write)
-        .map_err(|error| Error::io("open the log for writing", error))?;
-    let newest = Arc::new(Segment {
-        first_position: newest.first_position,
-        log_id: newest.log_id,
-        file,
-    });
-    segments.push(Arc::clone(&newest));
-    // What cannot be read looks like zeros, and must not be written over.
-    let hides_more = last.unreadable().is_some_and(|at| at >= last.offset());
-    let has_more = last.bytes_from(last.offset()).map_err(read)? > 0 || hides_more;
-    let scanned_to = last.offset();
-    let mut link = last.base();
-    let epoch = last.link().epoch + u64::from(!planted::is(Bug::EpochReused));
-    let mut offset = last.held_from();
-    let unvouched_from = offset;
-    let mut frames = Vec::new();
-    let mut is_cut = has_more;
-    for piece in last.into_held() {
-        match piece {
-            Piece::Frame(_) => {
-                link = piece.link_behind(link);
-                offset = piece.end();
-                frames.push(piece);
-            }
-            Piece::Gap(_) => {
-                is_cut = true;
-                break;
-            }
-        }
-    }
-    debug_assert!(is_cut || offset == scanned_to);
-    if scanned_to > offset {
-        probe::hit(Probe::WholeFrameCut);
-    }
-    let mended = write_again(&newest, unvouched_from, offset).and_then(|()| {
-        // A process that was killed may have left names that only the cache has: that of the
-        // newest segment, and HEAD.
-        if !planted::is(Bug::FolderSyncOnOpeningForgotten) {
-            disk.sync_folder(&log_folder(folder))?;
-            disk.sync_folder(folder)?;
-        }
-        if is_cut && may_move && !planted::is(Bug::CutForgotten) {
-            cut(disk, folder, &newest, offset, moved_at)?;
-        }
-        if head_is_stale && may_move && lost_tail.is_none() {
-            let head = Head {
-                first_position: newest.first_position,
-                log_id: newest.log_id,
-            };
-            head.write(disk, folder)?;
-            probe::hit(Probe::StaleHead);
-        }
-        Ok(())
-    });
-    probe::hit(match &mended {
-        Err(_) => Probe::MendFailed,
-        Ok(()) if offset > unvouched_from => Probe::FramesRewritten,
-        Ok(()) => Probe::OpenedWhole,
-    });
-    if mended.is_ok() {
-        for frame in frames {
-            state.accept(newest.first_position, frame, intake);
-        }
-    }
-    // A damaged last frame cannot be named by the next one; zeros say so.
-    let previous = link.previous.unwrap_or_default();
-    Ok(Finished {
-        end: End {
-            offset,
-            previous,
-            next_position: link.next_position,
-            epoch,
-        },
-        segment: newest,
-        state,
-        segments,
-        unfinished: mended.err(),
-        lost_tail,
-        runs,
-        unused,
-    })
-}
-
-/// Writes bytes of the log again as they are, and syncs them: after a crash of the process
-/// only the page cache may have them, and after a failed sync the disk may not.
-fn write_again(segment: &Segment, from: u64, end: u64) -> io::Result<()> {
-    /// Bytes written at once.
-    const STEP_BYTES: u64 = 1024 * 1024;
-    if planted::is(Bug::TailNotRewritten) {
-        return Ok(());
-    }
-    // The zeros up to the next frame need not be there.
-    let end = end.min(segment.file.len()?);
-    let mut at = from;
-    while at < end {
-        let step = STEP_BYTES.min(end - at);
-        let bytes = read_exact(&*segment.file, at, step as usize)?;
-        segment.file.write_at(&bytes, at)?;
-        at += step;
-    }
-    segment.file.sync()
-}
-
-/// Moves everything from `from` to the end of a segment into a file of its own. That file is
-/// durable before the segment is cut off.
-fn cut(
-    disk: &dyn Disk,
-    folder: &Path,
-    segment: &Segment,
-    from: u64,
-    moved_at: i64,
-) -> io::Result<()> {
-    let length = segment.file.len()?;
-    // What cannot be read is zero in the copy.
-    let bytes = Window::new(Arc::clone(&segment.file)).bytes(from, (length - from) as usize)?;
-    let mut bytes = bytes.to_vec();
-    let kept = bytes
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |at| at + 1);
-    bytes.truncate(kept);
-    let log_folder = log_folder(folder);
-    // A clock that stands still must not let one file replace another.
-    let taken = disk.list(&log_folder)?;
-    let names = (1..).map(|nth| format!("cut-{moved_at}-{nth}.bin"));
-    let mut free = names.filter(|name| !taken.contains(name));
-    let moved_to = free.next().expect("there are more numbers than files");
-    let file = disk.open(&log_folder.join(&moved_to), Access::Replace)?;
-    file.write_at(&bytes, 0)?;
-    if !planted::is(Bug::CutFileNotSynced) {
-        file.sync()?;
-        disk.sync_folder(&log_folder)?;
-    }
-    probe::hit(Probe::TailCut);
-    segment.file.set_len(from)?;
-    segment.file.sync()?;
-    tracing::warn!(
-        file = format!("log/{moved_to}"),
-        bytes = bytes.len(),
-        "moved an unfinished write at the end of the log aside; it may concern at most one \
-         group of appends that was about to be acknowledged when the log was last open",
-    );
-    Ok(())
-}
-
-/// Makes the first segment of a new log.
-pub(crate) fn create(disk: &dyn Disk, folder: &Path, log_id: LogId) -> Result<(), Error> {
-    probe::hit(Probe::LogMade);
-    let header = SegmentHeader {
-        log_id,
-        first_position: 1,
-        previous: Default::default(),
-    };
-    disk.create_folder(&log_folder(folder))
-        .and_then(|()| segment::prepare(disk, folder, &header)?.publish(disk, folder))
-        .and_then(|_| disk.sync_folder(&log_folder(folder)))
-        .and_then(|()| {
-            Head {
-                first_position: 1,
-                log_id,
-            }
-            .write(disk, folder)
-        })
-        .map_err(|error| Error::io("make a log", error))
 }

@@ -1,4 +1,4 @@
-//! Makes the index of a log again, from nothing but the log.
+//! Makes the index anew, for who does not want to wait until it is needed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,33 +6,29 @@ use std::sync::Arc;
 use retold_core::{Error, Position};
 
 use crate::disk::{Disk, RealDisk};
-use crate::evidence;
-use crate::heads::Heads;
-use crate::index;
-use crate::opening;
-use crate::options::Options;
-use crate::store::EngineStore;
+use crate::index::{self, Merger};
+use crate::visible::Visible;
+use crate::{EngineStore, Options, indexing, opening};
 
-/// What making the index again came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An index that was made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rebuilt {
     /// The newest position of the log.
     pub head: Position,
-    /// Files of the index.
+    /// Sorted files, once merged.
     pub runs: u64,
     /// Their bytes.
     pub run_bytes: u64,
 }
 
 /// Removes the index of the log in a folder, which no process may have open, and makes it
-/// again; tells `progress` through which position the log was read. A crash on the way does no
-/// harm: whoever opens the log next makes what is missing.
+/// anew. Tells `progress` again and again through which position the log was read; merging
+/// follows.
 ///
 /// # Errors
-/// [`Error::Busy`] when the folder is in use; [`Error::NotFound`] where there is no log;
-/// [`Error::Corrupt`] when the log is damaged, or its end is missing: then the index may be the
-/// only one to know, and stays.
+/// [`Error::Busy`] when the folder is in use; [`Error::Corrupt`] when the log is damaged or has
+/// lost its tail, of which the index may be the only sign: nothing is removed then.
 pub fn rebuild_index(
     folder: impl AsRef<Path>,
     options: &Options,
@@ -52,30 +48,36 @@ pub fn rebuild_index_on(
     progress: impl Fn(Position) + Send + Sync + 'static,
 ) -> Result<Rebuilt, Error> {
     let folder = folder.as_ref();
-    let lock = opening::lock(&*disk, folder, &options.holder)?;
-    let mut heads = Heads::watching(Default::default());
-    let survey = opening::survey(&*disk, folder, &mut heads)?;
-    let survey = survey.ok_or_else(|| Error::NotFound {
+    let no_log = || Error::NotFound {
         what: "a log in the folder".into(),
-    })?;
-    if let Some(damage) = survey.lost_tail {
-        return Err(evidence::lost_tail_error(damage));
+    };
+    opening::list(&*disk, folder)?.ok_or_else(no_log)?;
+    let opened =
+        EngineStore::open_unstarted(Arc::clone(&disk), folder.to_owned(), options.clone())?;
+    if let Some(refusal) = opened.0.refusal() {
+        return Err(refusal.clone());
     }
-    if let Some(damage) = survey.state.unaccepted().next() {
-        return Err(damage.to_error());
-    }
-    let log_id = survey.segments.first().map(|segment| segment.log_id);
-    let head = survey.state.head.position;
+    drop(opened);
+    let lock = opening::lock(&*disk, folder, &options.holder)?;
     index::remove_all(&*disk, folder).map_err(|error| Error::io("remove the index", error))?;
-    drop(lock);
-    // Opening a log makes what its index lacks.
-    EngineStore::open_on(Arc::clone(&disk), folder, options.clone()).map(drop)?;
-    progress(head);
-    let known = log_id.map(|log_id| index::load(&*disk, folder, log_id));
-    let runs = known.map_or(Vec::new(), |known| known.candidates);
+    let progress: indexing::Progress = Arc::new(progress);
+    let read = indexing::open(&disk, folder, &options.index, true, Some(progress))?;
+    let (survey, mut indexing) = read.ok_or_else(no_log)?;
+    indexing.finish(&survey.state.facts);
+    let index = Arc::clone(&indexing.index);
+    let visible = Visible::new(
+        index.log_id,
+        indexing.index,
+        &survey.state,
+        survey.segments,
+        Arc::clone(&options.clock),
+    );
+    let mut merger = Merger::new(Arc::new(visible), Vec::new(), Arc::new(lock));
+    while merger.step() {}
+    let statistics = index.statistics();
     Ok(Rebuilt {
-        head,
-        runs: runs.len() as u64,
-        run_bytes: runs.iter().map(|run| run.header.file_bytes()).sum(),
+        head: index.head().position,
+        runs: statistics.runs,
+        run_bytes: statistics.run_bytes,
     })
 }

@@ -9,13 +9,14 @@ use retold_core::{Checkpoint, Error, LogId, Lost, Position};
 
 use crate::disk::{Disk, RealDisk};
 use crate::evidence;
+use crate::finish::{self, Finished};
 use crate::heads::Heads;
 use crate::index;
 use crate::log::control::{AcceptedDamage, Control, Fork};
 use crate::log::frame::Kind;
 use crate::log::segment::Head;
 use crate::log::tail::{Draft, Growth, Tail, WriteFailure};
-use crate::opening::{self, Finished, Listed};
+use crate::opening::{self, Listed};
 use crate::options::Options;
 use crate::planted::{self, Bug};
 use crate::state::{DamagedPlace, LogState};
@@ -99,7 +100,7 @@ pub(crate) fn recover_as(
         return Err(nothing_to_do("damage"));
     }
     let moved_at = clock.now().as_micros();
-    let finished = opening::finish(&*disk, folder, survey, &mut heads, moved_at, true)?;
+    let finished = finish::finish(&*disk, folder, survey, &mut heads, moved_at, true)?;
     let Finished {
         end,
         segment,

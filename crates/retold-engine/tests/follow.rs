@@ -7,12 +7,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use retold_core::{Append, Entry, Error, EventStore, LogQuery, NewEvent, StreamId};
-use retold_engine::{EngineStore, Options};
+use retold_engine::{EngineStore, IndexOptions, Options};
 
 fn open(folder: &Path, read_only: bool) -> Result<EngineStore, Error> {
     let options = Options {
         segment_bytes_max: 8 * 1024,
         reserve_bytes: 1024,
+        index: IndexOptions {
+            memory_events: 8,
+            ..IndexOptions::default()
+        },
         read_only,
         ..Options::default()
     };

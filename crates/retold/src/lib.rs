@@ -376,12 +376,12 @@ pub use schemars;
 
 pub use retold_core::{
     Appended, Batch, Capabilities, Checkpoint, Clock, Damage, Direction, Distribution, Entry,
-    Error as StoreError, EventId, EventStore, Expected, Filter, Json, JsonError, LogHead, LogId,
-    LogPage, LogQuery, Lost, Metadata, NewEvent, PointInTime, Position, ReadConsistency,
-    RecordedEvent, ReducerId, RestoreBatch, SequenceNumber, SideStore, Snapshot, SnapshotKey,
-    SnapshotPage, SnapshotQuery, SnapshotScan, SnapshotScanQuery, StoreStatistics, StreamConflict,
-    StreamHead, StreamId, StreamPage, StreamQuery, StreamSummary, StreamsPage, StreamsQuery,
-    SystemClock, Text, Timestamp, TimestampError, limits,
+    Error as StoreError, EventId, EventStore, Expected, Filter, IndexStatistics, Json, JsonError,
+    LogHead, LogId, LogPage, LogQuery, Lost, Metadata, NewEvent, PointInTime, Position,
+    ReadConsistency, RecordedEvent, ReducerId, RestoreBatch, SequenceNumber, SideStore, Snapshot,
+    SnapshotKey, SnapshotPage, SnapshotQuery, SnapshotScan, SnapshotScanQuery, StoreStatistics,
+    StreamConflict, StreamHead, StreamId, StreamPage, StreamQuery, StreamSummary, StreamsPage,
+    StreamsQuery, SystemClock, Text, Timestamp, TimestampError, limits,
 };
 
 /// The embedded engine's own calls: checking a folder, and recovering it.

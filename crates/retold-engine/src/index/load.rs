@@ -43,7 +43,8 @@ pub(crate) fn load(disk: &dyn Disk, folder: &Path, log_id: LogId) -> Known {
         for name in disk.list(&folder).unwrap_or_default() {
             match open(disk, &folder, &name, log_id) {
                 Ok(Some(candidate)) => known.candidates.push(candidate),
-                Ok(None) => known.strays.push(name),
+                Ok(None) if is_of_index(&name) => known.strays.push(name),
+                Ok(None) => {}
                 Err(error) => was_removed |= error.kind() == io::ErrorKind::NotFound,
             }
         }
@@ -74,7 +75,7 @@ pub(crate) fn remove_all(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
 }
 
 /// Whether a file is one that the index makes.
-pub(crate) fn is_of_index(name: &str) -> bool {
+fn is_of_index(name: &str) -> bool {
     name.ends_with(".run") || name.ends_with(".tmp")
 }
 
@@ -114,6 +115,12 @@ fn open(
 }
 
 impl Known {
+    /// The newest segment that a run ends in, by its first position.
+    pub(crate) fn newest_segment(&self) -> Option<Position> {
+        let candidates = self.candidates.iter();
+        candidates.map(|run| run.header.end.segment).max()
+    }
+
     /// The secret of the newest run.
     pub(crate) fn secret(&self) -> Option<[u8; SECRET_BYTES]> {
         let newest = self

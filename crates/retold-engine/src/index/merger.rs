@@ -9,6 +9,7 @@ use super::part::{Fault, Part};
 use super::run::{BuildError, Building, Merged, Run};
 use super::set::Index;
 use super::statistics::add;
+use crate::disk::Lock;
 use crate::probe::{self, Probe};
 use crate::visible::Visible;
 
@@ -41,6 +42,8 @@ pub(crate) struct Merger {
     /// Files that nothing needs any more.
     garbage: VecDeque<String>,
     has_failed: bool,
+    /// Given back once nothing is written any more.
+    _lock: Arc<Lock>,
 }
 
 /// Runs that become one.
@@ -53,13 +56,14 @@ struct Job {
 
 impl Merger {
     /// `garbage` names files in the folder of the index that are of no use.
-    pub(crate) fn new(visible: Arc<Visible>, garbage: Vec<String>) -> Merger {
+    pub(crate) fn new(visible: Arc<Visible>, garbage: Vec<String>, lock: Arc<Lock>) -> Merger {
         Merger {
             index: visible.index(),
             visible,
             jobs: BTreeMap::new(),
             garbage: garbage.into(),
             has_failed: false,
+            _lock: lock,
         }
     }
 
@@ -71,13 +75,17 @@ impl Merger {
                 self.index.wait(RETRY);
             }
         }
+        // Files in the making are of no use to anybody.
+        for job in self.jobs.into_values() {
+            self.index.remove(&job.unnamed);
+        }
     }
 
     /// Does a bounded piece of work; false where there is nothing to do, or the disk refuses.
     pub(crate) fn step(&mut self) -> bool {
         self.has_failed = false;
         if let Some(table) = self.index.oldest_full_table() {
-            match self.index.flush(&table) {
+            match self.index.flush(&table, true) {
                 Ok(run) => {
                     self.index
                         .replace(&[Part::Table(table)], vec![Part::Run(run)]);
@@ -207,19 +215,5 @@ impl Merger {
             }
         }
         None
-    }
-
-    /// Full tables, and events of runs that are being merged: what is still to be written.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.jobs.is_empty() && self.garbage.is_empty() && self.plan().is_none()
-    }
-}
-
-impl Drop for Merger {
-    fn drop(&mut self) {
-        // Files in the making are of no use to anybody.
-        for job in std::mem::take(&mut self.jobs).into_values() {
-            self.index.remove(&job.unnamed);
-        }
     }
 }

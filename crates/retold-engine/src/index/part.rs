@@ -44,7 +44,9 @@ pub(crate) struct Span {
 
 impl Span {
     pub(crate) fn last_sequence(&self) -> SequenceNumber {
-        self.first_sequence + u64::from(self.count) - 1
+        // A forged run may say anything.
+        let end = self.first_sequence.saturating_add(self.count.into());
+        end.saturating_sub(1)
     }
 }
 

@@ -2,17 +2,17 @@
 //! events are added to the last one, a full table becomes a run, runs become one.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use retold_core::{LogHead, LogId, Position, StreamId, Timestamp};
+use retold_core::{IndexStatistics, LogHead, LogId, Position, StreamId, Timestamp};
 
 use super::cache::PageCache;
 use super::keys::{Keys, SECRET_BYTES};
 use super::part::{Part, Reach, RunNumber, read, write};
 use super::run::{BuildError, Building, Header, PAGE_BYTES_MAX, PAGE_BYTES_MIN, Run, Sorted};
-use super::statistics::add;
+use super::statistics::{add, get};
 use super::table::Table;
 use super::view::{Losses, View};
 use super::{Anchor, IndexEntry};
@@ -64,6 +64,15 @@ struct Current {
 struct Place {
     disk: Arc<dyn Disk>,
     folder: PathBuf,
+    is_there: AtomicBool,
+}
+
+impl Place {
+    fn make_folder(&self) -> std::io::Result<()> {
+        self.disk.create_folder(&self.folder)?;
+        self.is_there.store(true, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 impl Index {
@@ -99,6 +108,7 @@ impl Index {
             place: writes_to.map(|(disk, folder)| Place {
                 disk,
                 folder: index_folder(folder),
+                is_there: AtomicBool::new(false),
             }),
             numbers: AtomicU64::new(0),
             changed: Condvar::new(),
@@ -287,6 +297,32 @@ impl Index {
         are_there
     }
 
+    /// What the index consists of, and what was done for it.
+    pub(crate) fn statistics(&self) -> IndexStatistics {
+        let parts = self.parts();
+        let counters = &self.cache.counters;
+        let mut statistics = IndexStatistics::default();
+        for part in parts.iter() {
+            match part {
+                Part::Run(run) => {
+                    statistics.runs += 1;
+                    statistics.run_bytes += run.bytes();
+                }
+                Part::Table(table) => {
+                    let table = read(table);
+                    statistics.memory_events += table.len() as u64;
+                    statistics.waiting_tables += u64::from(table.sealed.is_some());
+                }
+            }
+        }
+        statistics.flushes = get(&counters.flushes);
+        statistics.merges = get(&counters.merges);
+        statistics.mended = get(&counters.mended);
+        statistics.cache_hits = get(&counters.hits);
+        statistics.cache_misses = get(&counters.misses);
+        statistics
+    }
+
     /// By how much the next group of appends is to be slowed, so that the index keeps up.
     pub(crate) fn pressure(&self) -> Duration {
         let current = self.current();
@@ -318,8 +354,12 @@ impl Index {
         *self.is_closed()
     }
 
-    /// Makes a run of a full table.
-    pub(crate) fn flush(&self, table: &RwLock<Table>) -> Result<Arc<Run>, BuildError> {
+    /// Makes a run of a full table. One that does not keep its name is gone once it is closed.
+    pub(crate) fn flush(
+        &self,
+        table: &RwLock<Table>,
+        keeps_name: bool,
+    ) -> Result<Arc<Run>, BuildError> {
         let sorted = Sorted::new(table, &self.keys, self.log_id, self.settings.page_bytes);
         let sorted = sorted.ok_or_else(|| std::io::Error::other("a table is still added to"))?;
         let (file, unnamed) = self.make_file()?;
@@ -329,7 +369,11 @@ impl Index {
             .advance(usize::MAX)
             .and_then(|_| Ok(building.finish()?));
         let run = match built {
-            Ok((header, file)) => self.publish(header, file, &unnamed),
+            Ok((header, file)) if keeps_name => self.publish(header, file, &unnamed),
+            Ok((header, file)) => {
+                self.remove(&unnamed);
+                Ok(Arc::new(self.open_run(header, unnamed.clone(), file)))
+            }
             Err(error) => Err(error),
         };
         if run.is_err() {
@@ -342,9 +386,9 @@ impl Index {
     }
 
     /// Makes runs of all full tables; what cannot be written stays in memory.
-    pub(crate) fn flush_all(&self) {
+    pub(crate) fn flush_all(&self, keeps_names: bool) {
         while let Some(table) = self.oldest_full_table() {
-            match self.flush(&table) {
+            match self.flush(&table, keeps_names) {
                 Ok(run) => {
                     self.replace(&[Part::Table(table)], vec![Part::Run(run)]);
                 }
@@ -366,9 +410,13 @@ impl Index {
         let place = self.place()?;
         let name = format!("{}.tmp", self.next_number());
         let path = place.folder.join(&name);
+        if !place.is_there.load(Ordering::Relaxed) {
+            place.make_folder()?;
+        }
         let file = match place.disk.open(&path, Access::Replace) {
+            // Somebody has removed it.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                place.disk.create_folder(&place.folder)?;
+                place.make_folder()?;
                 place.disk.open(&path, Access::Replace)?
             }
             opened => opened?,

@@ -8,7 +8,7 @@ use retold_core::{
 };
 
 use super::keys::{Keys, Term};
-use super::part::{BLOCK_POSITIONS, Block, Fault, Part, Reach};
+use super::part::{BLOCK_POSITIONS, Block, Fault, Part, Reach, Span};
 use super::{Location, StreamInfo};
 use crate::state::Facts;
 
@@ -168,7 +168,8 @@ impl View {
             };
             let count = part.count_through(key, &span, position, self.reach)?;
             if count > 0 {
-                return Ok(lost.max(span.first_sequence + u64::from(count) - 1));
+                let counted = Span { count, ..span };
+                return Ok(lost.max(counted.last_sequence()));
             }
         }
         Ok(lost)

@@ -1,10 +1,12 @@
 //! Tests of the whole engine on a simulated disk, without threads: each test takes the steps
 //! of the writer itself, so that a crash can come between any two of them.
 
+mod bytes;
 mod crash;
 mod damage;
 mod failure;
 mod found;
+mod index;
 
 use std::path::Path;
 use std::sync::Arc;

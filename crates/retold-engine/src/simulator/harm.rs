@@ -27,6 +27,8 @@ pub(super) struct Harm {
     pub(super) is_replaced_whole: bool,
     /// A sync lied; what it lost may still be in the cache.
     pub(super) has_lied: bool,
+    /// How often one was to.
+    lies: u64,
     /// The power was cut since.
     is_lie_out: bool,
     /// A sector was harmed outside of what was being written.
@@ -114,6 +116,7 @@ impl Harm {
         let images = std::mem::take(&mut self.images);
         *self = Harm {
             has_lied: self.has_lied && !self.is_lie_out,
+            lies: if self.is_lie_out { 0 } else { self.lies },
             images,
             ..Harm::default()
         };
@@ -162,6 +165,7 @@ impl World {
                 self.disk.lie_at_sync();
                 // From here on it may have; the cache hides it for a while.
                 self.harm.has_lied = true;
+                self.harm.lies += 1;
             }
             _ => {
                 self.note(|| "sectors are not safe from now on".to_owned());
@@ -331,7 +335,9 @@ impl World {
         if !harm.older.is_empty() {
             return evidence;
         }
-        if is_guess && has_cut {
+        // One lie may lose a frame, the next one what would have vouched for it.
+        let may_lie_twice = harm.lies > 1 || harm.has_lied && is_spot;
+        if is_guess && has_cut || may_lie_twice {
             return evidence;
         }
         if is_spot && has_cut || harm.has_lied {

@@ -22,11 +22,12 @@ use self::restore::restore;
 use self::room::Room;
 use crate::disk::{Disk, Lock, RealDisk};
 use crate::evidence;
+use crate::finish::{self, Finished};
 use crate::follower::Follower;
 use crate::index::Merger;
 use crate::indexing;
 use crate::log::tail::{Draft, Growth, Tail, WriteFailure};
-use crate::opening::{self, Finished};
+use crate::opening;
 use crate::options::Options;
 use crate::planted::{self, Bug};
 use crate::probe::{self, Probe};
@@ -103,17 +104,17 @@ impl EngineStore {
         options: Options,
     ) -> Result<(EngineStore, Option<Background>), Error> {
         let mut lock = Some(opening::lock(&*disk, &folder, &options.holder)?);
-        let read = || indexing::open(&disk, &folder, &options.index, true);
+        let read = || indexing::open(&disk, &folder, &options.index, true, None);
         let (survey, mut indexing) = match read()? {
             Some(read) => read,
             None => {
                 let log_id = options.log_id.unwrap_or_else(uuid::Uuid::new_v4);
-                opening::create(&*disk, &folder, log_id)?;
+                finish::create(&*disk, &folder, log_id)?;
                 read()?.expect("a log that was just made is there")
             }
         };
         let moved_at = options.clock.now().as_micros();
-        let finished = opening::finish(&*disk, &folder, survey, &mut indexing, moved_at, false)?;
+        let finished = finish::finish(&*disk, &folder, survey, &mut indexing, moved_at, false)?;
         let Finished {
             end,
             segment,
@@ -181,10 +182,10 @@ impl EngineStore {
             made.queue().is_restoring = is_restoring && !planted::is(Bug::RestoreForgotten);
             let (made_for, shown) = (Arc::clone(&made), Arc::clone(&visible));
             // What is of no use goes only now: it might have been evidence.
-            let merger = Merger::new(Arc::clone(&visible), unused);
-            background = lock.take().map(|lock| Background {
+            let shown_for = Arc::clone(&visible);
+            background = lock.take().map(Arc::new).map(|lock| Background {
+                merger: Merger::new(shown_for, unused, Arc::clone(&lock)),
                 syncer: Syncer::new(tail, made_for, shown, lock),
-                merger,
             });
             writer = Some(made);
         }
@@ -484,12 +485,16 @@ impl EventStore for EngineStore {
 
     async fn check_writable(&self) -> Result<(), Error> {
         let writer = self.shared.writer(Vec::new)?;
-        writer.refusal().map_or(Ok(()), Err)
+        let refusal = writer.refusal().or_else(|| self.shared.visible.broken());
+        refusal.map_or(Ok(()), Err)
     }
 
     fn statistics(&self) -> StoreStatistics {
         let writer = self.shared.writer.as_ref();
-        writer.map_or_else(Default::default, |writer| writer.statistics.read())
+        let mut statistics: StoreStatistics =
+            writer.map_or_else(Default::default, |writer| writer.statistics.read());
+        statistics.index = self.shared.visible.index().statistics();
+        statistics
     }
 
     async fn close(&self) -> Result<(), Error> {

@@ -26,7 +26,7 @@ pub(crate) struct Syncer {
     /// Something was written that nothing vouches for yet.
     needs_mark: bool,
     /// Given back once nothing is written any more.
-    _lock: Lock,
+    _lock: Arc<Lock>,
 }
 
 impl Syncer {
@@ -34,7 +34,7 @@ impl Syncer {
         tail: Tail,
         writer: Arc<Writer>,
         visible: Arc<Visible>,
-        lock: Lock,
+        lock: Arc<Lock>,
     ) -> Syncer {
         Syncer {
             tail,

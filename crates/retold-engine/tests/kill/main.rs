@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use std::{env, thread};
 
 use retold_core::{EventStore, LogQuery, Position, RecordedEvent};
-use retold_engine::{EngineStore, Options, verify};
+use retold_engine::{EngineStore, IndexOptions, Options, verify};
 use uuid::Uuid;
 
 use calls::Calls;
@@ -43,11 +43,16 @@ fn started_again_as_the_child() {
     child::append_until_killed(store, seed);
 }
 
-/// Opens the log with segments so small that every few appends begin a new one.
+/// Opens the log with segments so small that every few appends begin a new one, and tables so
+/// small that they make many runs.
 fn open(folder: &Path, segment_kib: u64) -> EngineStore {
     let options = Options {
         segment_bytes_max: segment_kib * 1024,
         reserve_bytes: 8 * 1024,
+        index: IndexOptions {
+            memory_events: 64,
+            ..IndexOptions::default()
+        },
         ..Options::default()
     };
     let store = EngineStore::open(folder, options).unwrap();

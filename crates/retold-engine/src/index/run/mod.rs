@@ -1,12 +1,15 @@
 //! A run: an immutable file that answers for a stretch of positions. FORMAT.md draws it.
 
 mod build;
+mod cursor;
 mod filter;
 mod header;
 mod names;
 mod page;
 mod search;
 mod source;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::ops::Bound;

@@ -6,9 +6,9 @@ use std::sync::{Arc, RwLock};
 use retold_core::{LogId, Position, StreamId, Timestamp};
 use uuid::Uuid;
 
+use super::cursor::{Cursor, NameCursor, Ordered};
 use super::header::{Header, Place, Section};
-use super::names;
-use super::page::{self, Page};
+use super::page;
 use super::{Fault, Run, decode_location, decode_posting, decode_span};
 use crate::index::Location;
 use crate::index::keys::{Keys, ShortHash, StreamKey};
@@ -213,15 +213,15 @@ impl Merged {
         }))
     }
 
-    /// The spans of each stream, in the order of the keys, then of the runs.
+    /// The spans of each stream, each with the place of its run, in the order of the keys, then
+    /// of the runs.
     fn spans(&self) -> Ordered<(StreamKey, usize, Span), StreamKey> {
         let decode = |run: &Run, bytes: &[u8]| decode_span(bytes, run.first());
         let cursors = self.cursors(Section::Streams, decode).into_iter();
-        let numbered = |(number, cursor): (usize, Cursor<(StreamKey, Span)>)| {
-            cursor.map(move |next| next.map(|(key, span)| (key, number, span)))
-        };
-        let cursors = cursors.enumerate().map(numbered).collect();
-        Ordered::new(cursors, |(key, ..)| *key)
+        let numbered = cursors.enumerate().map(|(number, cursor)| {
+            cursor.map(move |item| item.map(|(key, span)| (key, number, span)))
+        });
+        Ordered::new(numbered.collect(), |(key, ..)| *key)
     }
 }
 
@@ -304,6 +304,7 @@ impl Source for Merged {
             (at != MISSING).then(|| run.first() + Position::from(at))
         };
         let mut lists = self.cursors(Section::Positions, decode);
+        let bad: Vec<Fault> = self.0.iter().map(|run| run.bad()).collect();
         let mut joined: Option<(StreamKey, Span)> = None;
         let (mut missing, mut number, mut listed) = (0_u32, 0, 0_u32);
         let mut spans = self.spans();
@@ -315,7 +316,8 @@ impl Source for Merged {
                 }
                 if listed > 0 {
                     listed -= 1;
-                    return lists[number].next();
+                    // A list that ends too early must not pass for a whole one.
+                    return Some(lists[number].next().unwrap_or(Err(bad[number])));
                 }
                 let (key, run, span) = match spans.next()? {
                     Ok(span) => span,
@@ -360,173 +362,10 @@ fn join(joined: &mut Span, next: &Span) -> Option<u32> {
     const MISSING_MAX: u64 = 1 << 20;
     let missing = next
         .first_sequence
-        .checked_sub(joined.last_sequence() + 1)
+        .checked_sub(joined.last_sequence().saturating_add(1))
         .filter(|missing| *missing <= MISSING_MAX)?;
     let missing = u32::try_from(missing).ok()?;
     joined.count = joined.count.checked_add(missing)?.checked_add(next.count)?;
     joined.last = next.last;
     Some(missing)
-}
-
-/// Walks through a section of a run, past the cache: what is merged is read once.
-struct Cursor<T> {
-    run: Arc<Run>,
-    section: Section,
-    decode: fn(&Run, &[u8]) -> T,
-    next: u64,
-    pages: std::vec::IntoIter<Page>,
-    page: Option<Page>,
-    /// The number of the page to be read next.
-    next_page: u32,
-}
-
-/// Pages read ahead.
-const READ_PAGES: u32 = 16;
-
-impl<T> Cursor<T> {
-    fn new(run: &Arc<Run>, section: Section, decode: fn(&Run, &[u8]) -> T) -> Cursor<T> {
-        Cursor {
-            run: Arc::clone(run),
-            section,
-            decode,
-            next: 0,
-            pages: Vec::new().into_iter(),
-            page: None,
-            next_page: run.header.section(section).first_page,
-        }
-    }
-
-    fn next_page(&mut self) -> Result<Option<Page>, Fault> {
-        if let Some(page) = self.pages.next() {
-            return Ok(Some(page));
-        }
-        let place = self.run.header.section(self.section);
-        let left = place.first_page + place.pages - self.next_page;
-        if left == 0 {
-            return Ok(None);
-        }
-        let count = left.min(READ_PAGES);
-        self.pages = self.run.read_pages(self.next_page, count)?.into_iter();
-        self.next_page += count;
-        Ok(self.pages.next())
-    }
-}
-
-impl<T> Iterator for Cursor<T> {
-    type Item = Result<T, Fault>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let header = &self.run.header;
-        if self.next >= header.section(self.section).entries {
-            return None;
-        }
-        let in_page = self.next % header.entries_per_page(self.section);
-        if in_page == 0 {
-            match self.next_page() {
-                Ok(page) => self.page = page,
-                Err(fault) => {
-                    // Nothing comes behind what cannot be read.
-                    self.next = u64::MAX;
-                    return Some(Err(fault));
-                }
-            }
-        }
-        self.next += 1;
-        let bytes = self.section.entry_bytes();
-        let from = in_page as usize * bytes;
-        let page = self.page.as_ref()?;
-        Some(Ok((self.decode)(
-            &self.run,
-            &page.payload()[from..from + bytes],
-        )))
-    }
-}
-
-/// Walks through the names of a run.
-struct NameCursor {
-    pages: Cursor<()>,
-    names: std::vec::IntoIter<(StreamId, Position)>,
-}
-
-impl NameCursor {
-    fn new(run: &Arc<Run>) -> NameCursor {
-        NameCursor {
-            pages: Cursor::new(run, Section::Names, |_, _| ()),
-            names: Vec::new().into_iter(),
-        }
-    }
-}
-
-impl Iterator for NameCursor {
-    type Item = Result<(StreamId, Position), Fault>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(name) = self.names.next() {
-                return Some(Ok(name));
-            }
-            let run = &self.pages.run;
-            let (first, bad) = (run.first(), run.bad());
-            match self.pages.next_page() {
-                Ok(Some(page)) => match names::decode(&page, first) {
-                    Some(names) => self.names = names.into_iter(),
-                    None => return Some(Err(bad)),
-                },
-                Ok(None) => return None,
-                Err(fault) => return Some(Err(fault)),
-            }
-        }
-    }
-}
-
-/// Items of several ordered lists in one order; equal ones in the order of the lists.
-struct Ordered<T, K> {
-    lists: Vec<Items<T>>,
-    heads: Vec<Option<Result<(K, T), Fault>>>,
-    key: fn(&T) -> K,
-}
-
-impl<T: 'static, K: Ord> Ordered<T, K> {
-    fn new<L>(lists: Vec<L>, key: fn(&T) -> K) -> Ordered<T, K>
-    where
-        L: Iterator<Item = Result<T, Fault>> + Send + 'static,
-    {
-        let boxed = lists.into_iter().map(|list| Box::new(list) as Items<T>);
-        let mut ordered = Ordered {
-            lists: boxed.collect(),
-            heads: Vec::new(),
-            key,
-        };
-        ordered.heads = (0..ordered.lists.len())
-            .map(|at| ordered.head(at))
-            .collect();
-        ordered
-    }
-
-    fn head(&mut self, at: usize) -> Option<Result<(K, T), Fault>> {
-        let next = self.lists[at].next()?;
-        Some(next.map(|item| ((self.key)(&item), item)))
-    }
-}
-
-impl<T: 'static, K: Ord> Iterator for Ordered<T, K> {
-    type Item = Result<T, Fault>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let mut least: Option<(usize, &K)> = None;
-        for (at, head) in self.heads.iter().enumerate() {
-            match head {
-                Some(Ok((key, _))) if least.is_none_or(|(_, least)| key < least) => {
-                    least = Some((at, key));
-                }
-                // A fault comes first: what follows would not be in order.
-                Some(Err(fault)) => return Some(Err(*fault)),
-                _ => {}
-            }
-        }
-        let (at, _) = least?;
-        let next = self.head(at);
-        let taken = std::mem::replace(&mut self.heads[at], next);
-        taken.map(|head| head.map(|(_, item)| item))
-    }
 }

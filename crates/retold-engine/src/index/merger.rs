@@ -23,7 +23,7 @@ const RUNS_MERGED_MAX: usize = 8;
 /// Positions of a run at most: half of what its entries can count.
 const RUN_POSITIONS_MAX: u64 = 1 << 31;
 
-/// Entries written in one step: a fraction of a millisecond.
+/// Entries written in one step: a table that is full meanwhile waits no longer than for these.
 const STEP_ENTRIES: usize = 8 * 1024;
 
 /// A run of so many tables is synced: what is lost with the power is read from the log again,

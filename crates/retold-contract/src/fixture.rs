@@ -36,11 +36,13 @@ pub trait SideStoreFixture: Sized + Send + Sync + 'static {
     async fn open(&self) -> Arc<dyn SideStore>;
 }
 
+type Created<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// Places for as many logs as a promise needs: a [`StoreFixture`] without its type, so that the
 /// promises are compiled once and not again for each store.
 #[derive(Clone, Copy)]
 pub struct Places {
-    create: fn() -> Pin<Box<dyn Future<Output = Box<dyn Place>> + Send>>,
+    create: fn() -> Created<Box<dyn Place>>,
 }
 
 impl Places {
@@ -68,7 +70,7 @@ impl<F: StoreFixture> Place for F {
 /// The same for side stores.
 #[derive(Clone, Copy)]
 pub struct SidePlaces {
-    create: fn() -> Pin<Box<dyn Future<Output = SidePlace> + Send>>,
+    create: fn() -> Created<SidePlace>,
 }
 
 /// What takes a side store's files away when it is dropped, and the side store.

@@ -79,7 +79,7 @@ pub enum Error {
 
     /// Upcasters cannot be used together.
     #[error(transparent)]
-    Upcasters(#[from] UpcastersError),
+    Upcasters(Box<UpcastersError>),
 
     /// An event could not be turned into what today's code would have written.
     #[error("upcast event {sequence_number} of {stream} (position {position}): {source}")]
@@ -91,8 +91,14 @@ pub enum Error {
         /// Its place in the log.
         position: Position,
         /// Why.
-        source: UpcastError,
+        source: Box<UpcastError>,
     },
+}
+
+impl From<UpcastersError> for Error {
+    fn from(error: UpcastersError) -> Error {
+        Error::Upcasters(Box::new(error))
+    }
 }
 
 impl Error {

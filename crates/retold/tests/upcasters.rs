@@ -244,12 +244,11 @@ async fn an_upcaster_that_fails_says_which() {
     order.many 1 became more than 1000 events; split it into fewer
     "#);
     let error = folded(&retold, 9).await.unwrap_err();
-    let Error::Upcast {
-        source: UpcastError::Failed { event, .. },
-        ..
-    } = error
-    else {
+    let Error::Upcast { source, .. } = error else {
         panic!("{error:?}");
+    };
+    let UpcastError::Failed { event, .. } = *source else {
+        panic!("{source:?}");
     };
     assert_eq!(event.to_string(), "order.a 1");
 }

@@ -19,7 +19,7 @@ async fn refused(sets: impl IntoIterator<Item = Upcasters>) -> UpcastersError {
     match builder.open(&location).await {
         Err(Error::Upcasters(error)) => {
             assert!(!location.exists(), "something was opened");
-            error
+            *error
         }
         other => panic!("opened: {other:?}"),
     }

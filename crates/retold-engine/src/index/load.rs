@@ -75,7 +75,7 @@ pub(crate) fn remove_all(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
 }
 
 /// Whether a file is one that the index makes.
-fn is_of_index(name: &str) -> bool {
+pub(crate) fn is_of_index(name: &str) -> bool {
     name.ends_with(".run") || name.ends_with(".tmp")
 }
 

@@ -56,7 +56,7 @@ impl Compared {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let mut found = IndexVerified::default();
         // What is wrong with the log itself is said by the walk through it.
-        let opened = indexing::open(&disk, folder, &IndexOptions::default(), false);
+        let opened = indexing::open(&disk, folder, &IndexOptions::default(), false, None);
         let Ok(Some((survey, indexing))) = opened else {
             return Compared {
                 heads,

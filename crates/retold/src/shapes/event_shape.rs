@@ -10,6 +10,10 @@ use crate::EventVersion;
 /// The shape that the payload of an event is written in, for
 /// [`testing::events_lock`](crate::testing::events_lock).
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    not(feature = "testing"),
+    expect(dead_code, reason = "read by the test of events.lock")
+)]
 pub struct EventShape {
     pub(crate) aggregate_type: Option<Text>,
     pub(crate) event: EventVersion,

@@ -60,7 +60,7 @@ impl Chains {
             stream: event.stream.clone(),
             sequence_number: event.sequence_number,
             position: event.position,
-            source,
+            source: Box::new(source),
         })
     }
 

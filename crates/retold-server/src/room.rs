@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::response::Response;
+use http_body::Body;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::{Code, Problem};
@@ -92,6 +94,15 @@ impl Taken {
             .num_permits()
             .saturating_sub(bytes.div_ceil(PIECE_BYTES));
         drop(self.0.split(over));
+    }
+
+    /// Lets an answer bring the room that it was made in: what is over its size is given back
+    /// now, the rest by the server once it is sent.
+    pub(crate) fn brought_by(mut self, mut response: Response) -> Response {
+        let size = response.body().size_hint().exact().unwrap_or(0);
+        self.keep(usize::try_from(size).unwrap_or(usize::MAX));
+        response.extensions_mut().insert(Arc::new(self));
+        response
     }
 }
 

@@ -1,8 +1,8 @@
 //! The server: binds an address, runs the router on what is accepted there, and stops without
 //! losing what it accepted. What one client may cost is in `limits.rs`.
 
+mod body;
 mod connection;
-mod drain;
 mod ending;
 mod limits;
 mod room;
@@ -13,14 +13,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use self::connection::Guarded;
 pub use self::limits::Limits;
@@ -97,8 +96,7 @@ impl Server {
         let router = crate::router(app.clone())
             .layer(from_fn_with_state(is_stopping, ending::end_live_streams))
             .layer(from_fn_with_state(app, room::within))
-            .layer(from_fn(drain::drain_rest))
-            .layer(RequestBodyTimeoutLayer::new(limits.body_stall));
+            .layer(from_fn_with_state(limits.body_stall, body::receive));
         let running = GracefulShutdown::new();
         let turns = Arc::new(Semaphore::new(limits.connections));
         let mut stop = std::pin::pin!(stop);

@@ -19,22 +19,26 @@ use crate::room::Taken;
 
 /// Takes room for the request's body and then for its answer.
 ///
-/// What streams its answer takes room for each part itself.
+/// What reads a page brings the room that it was read in, and what streams its answer takes room
+/// for each part itself.
 pub(super) async fn within(State(app): State<App>, request: Request, next: Next) -> Response {
     let (request, of_body) = match hold_body(&app, request).await {
         Ok(held) => held,
         Err(busy) => return busy,
     };
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
     let size = response.body().size_hint().exact().unwrap_or(0);
-    if size <= limits::SMALL_ANSWER_BYTES {
-        return response;
-    }
-    let bytes = usize::try_from(size).unwrap_or(usize::MAX);
-    // What was asked for is done, so the answer waits, and must not become a refusal.
-    let of_answer = app.rooms().answers.wait(bytes).await;
+    let of_answer = match response.extensions_mut().remove::<Arc<Taken>>() {
+        Some(brought) => brought,
+        None if size <= limits::SMALL_ANSWER_BYTES => return response,
+        None => {
+            let bytes = usize::try_from(size).unwrap_or(usize::MAX);
+            // What was asked for is done, so the answer waits, and must not become a refusal.
+            Arc::new(app.rooms().answers.wait(bytes).await)
+        }
+    };
     drop(of_body);
-    response.map(|body| Body::new(Held::new(body, Arc::new(of_answer))))
+    response.map(|body| Body::new(Held::new(body, of_answer)))
 }
 
 /// The room stays taken while the body is received, and after that until the answer is made.

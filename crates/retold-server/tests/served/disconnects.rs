@@ -37,6 +37,21 @@ async fn half_a_body_writes_nothing_and_leaves_nothing() {
     assert_eq!(server.append("1").await, 201);
 }
 
+/// Once a wrapper did not pass on that a body has no bytes: each read was then counted as a body
+/// without a length, and sixteen reads at work kept every write out.
+#[tokio::test]
+async fn a_request_without_a_body_takes_no_room_for_one() {
+    let server = serve(|_| {}).await;
+    assert_eq!(server.append("1").await, 201);
+    let path = "GET /v1/streams/Note/1/state?minPosition=9&waitMs=30000";
+    let _waiting = server.begin(&(server.head(path, &[]) + "\r\n")).await;
+    eventually("a read at work", async || {
+        server.metric("retold_http_requests_at_work").await == 2
+    })
+    .await;
+    assert_eq!(server.metric("retold_http_body_bytes").await, 0);
+}
+
 #[tokio::test]
 async fn the_lines_that_came_whole_are_done() {
     let server = serve(|_| {}).await;

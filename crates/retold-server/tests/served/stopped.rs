@@ -15,7 +15,7 @@ const ANSWERS_BYTES: usize = 64 * 1024 * 1024;
 
 /// What the process may grow by on top: buffers of connections, pieces in between, and what the
 /// allocator keeps. All pages would be ten times as much.
-const SLACK_BYTES: u64 = 256 * 1024 * 1024;
+const SLACK_BYTES: u64 = 160 * 1024 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_that_stop_are_ended_and_hold_bounded_memory() {

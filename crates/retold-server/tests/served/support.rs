@@ -95,7 +95,11 @@ impl Running {
     pub(crate) async fn append(&self, id: &str) -> u16 {
         let body = json!({"eventType": "t", "payload": 1}).to_string();
         let path = format!("/v1/streams/Note/{id}/events");
-        self.post(&path, body.as_bytes()).await.status
+        let answer = self.post(&path, body.as_bytes()).await;
+        if answer.status != 201 {
+            println!("{}", answer.body);
+        }
+        answer.status
     }
 
     /// A log whose answers are longer than what the system buffers for a connection.

@@ -206,7 +206,7 @@ pub(crate) async fn read_stream(
 }
 
 async fn page(app: &App, query: StreamQuery, given: &Parameters) -> Result<Response, Problem> {
-    let _room = app.rooms().answers.take(bytes_of_page(query.limit)).await?;
+    let room = app.rooms().answers.take(bytes_of_page(query.limit)).await?;
     let page = app.retold().store().read_stream(query.clone()).await?;
     let head = page.head.ok_or_else(|| unknown_stream(&query.stream))?;
     let turned = match query.direction {
@@ -221,10 +221,8 @@ async fn page(app: &App, query: StreamQuery, given: &Parameters) -> Result<Respo
         complete_through: page.complete_through,
         events: page.into_events()?,
     };
-    Ok(with_sequence(
-        json(StatusCode::OK, &page)?,
-        head.sequence_number,
-    ))
+    let response = room.brought_by(json(StatusCode::OK, &page)?);
+    Ok(with_sequence(response, head.sequence_number))
 }
 
 /// What a read of a stream without events answers.

@@ -69,7 +69,7 @@ pub(crate) async fn read_log(
             let limit = parameters.page_limit()?;
             parameters.finish()?;
             let query = LogQuery::after(after).filter(filter).limit(limit);
-            let _room = app.rooms().answers.take(bytes_of_page(limit)).await?;
+            let room = app.rooms().answers.take(bytes_of_page(limit)).await?;
             let page = app.retold().log(query).await?;
             let next = page.next.map(|next| next.to_string());
             let page = EventsPage {
@@ -77,7 +77,7 @@ pub(crate) async fn read_log(
                 complete_through: page.complete_through,
                 events: events(page)?,
             };
-            json(StatusCode::OK, &page)
+            Ok(room.brought_by(json(StatusCode::OK, &page)?))
         }
     }
 }
@@ -150,10 +150,12 @@ pub(crate) async fn read_event(
     _: AsJson,
     _: NoParameters,
 ) -> Result<Response, Problem> {
+    let room = app.rooms().answers.take(bytes_of_page(1)).await?;
     let event = app.retold().event(event_id).await?;
     let event = event
         .ok_or_else(|| Problem::new(Code::NotFound, format!("find an event with id {event_id}")))?;
     let head = app.retold().store().stream_head(&event.stream).await?;
     let newest = head.map_or(event.sequence_number, |head| head.sequence_number);
-    Ok(with_sequence(json(StatusCode::OK, &event)?, newest))
+    let response = room.brought_by(json(StatusCode::OK, &event)?);
+    Ok(with_sequence(response, newest))
 }

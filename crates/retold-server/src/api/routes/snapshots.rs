@@ -70,17 +70,15 @@ pub(crate) async fn list_snapshots(
     let limit = parameters.page_limit()?;
     parameters.finish()?;
     let head = head_of(&app, &stream).await?;
-    let _room = app.rooms().answers.take(bytes_of_page(limit)).await?;
+    let room = app.rooms().answers.take(bytes_of_page(limit)).await?;
     let page = of(&app, &stream).list(before, limit).await?;
     let next = page.next;
     let page = Page {
         snapshots: page.snapshots.iter().map(View::of).collect(),
         next: next.map(|next| parameters.reference("before", &next.to_string())),
     };
-    Ok(with_sequence(
-        json(StatusCode::OK, &page)?,
-        head.sequence_number,
-    ))
+    let response = room.brought_by(json(StatusCode::OK, &page)?);
+    Ok(with_sequence(response, head.sequence_number))
 }
 
 /// The newest snapshot of a stream.

@@ -66,14 +66,14 @@ pub(crate) async fn state(
         reach(app.retold(), position, wait).await?;
     }
     // Replayed in pages, of which one is held at a time.
-    let _room = app
+    let room = app
         .rooms()
         .answers
         .take(bytes_of_page(PAGE_LIMIT_MAX))
         .await?;
     let answer = derive(app.retold(), &stream, point, &additions).await?;
     let sequence = answer.state.sequence_number;
-    let response = json(StatusCode::OK, &answer)?;
+    let response = room.brought_by(json(StatusCode::OK, &answer)?);
     if point == PointInTime::Head {
         return Ok(etag(response, sequence));
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::App;
 use crate::api::answer::{Problem, json};
+use crate::api::limits::bytes_of_page;
 use crate::api::request::{AsJson, Parameters};
 use crate::api::schema;
 
@@ -57,13 +58,15 @@ pub(crate) async fn list_streams(
         limit: parameters.page_limit()?,
     };
     parameters.finish()?;
+    // A thousand ids and their text take no more than the largest event does.
+    let room = app.rooms().answers.take(bytes_of_page(1)).await?;
     let page = app.retold().streams(query).await?;
     let next = page.next.map(|next| next.to_string());
     let page = Page {
         streams: page.streams.iter().map(View::of).collect(),
         next: next.map(|next| parameters.reference("after", &next)),
     };
-    json(StatusCode::OK, &page)
+    Ok(room.brought_by(json(StatusCode::OK, &page)?))
 }
 
 /// The stream that a page ended with: its type, a slash, its id.

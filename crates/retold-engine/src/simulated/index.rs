@@ -12,12 +12,12 @@ use retold_core::{
 };
 use retold_memory::MemoryStore;
 
-use super::random::Dice;
 use super::{
     Engine, FOLDER, check_events, copy, event, idle, is_corrupt, one, options, segment, stream,
     verified,
 };
 use crate::disk::sim::SimDisk;
+use crate::disk::sim::dice::Dice;
 use crate::{IndexOptions, Options, Remedy, recover_on};
 
 /// Every few events fill a table.

@@ -24,7 +24,8 @@ const PAGE_BYTES: u16 = 4096;
 /// How much memory the index takes.
 #[derive(Debug, Clone)]
 pub struct IndexOptions {
-    /// The newest events, whose entries lie in memory: about 250 bytes each.
+    /// The newest events, whose entries lie in memory; two or three times as many while they
+    /// become runs.
     pub memory_events: usize,
     /// Bytes of pages of runs that are kept in memory.
     pub cache_bytes: u64,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use retold_core::{
@@ -24,6 +24,12 @@ pub(crate) const CLOSED: Position = Position::MAX;
 
 /// Bytes between two records that are still read in one go.
 const SKIP_BYTES: u64 = 16 * 1024;
+
+/// A read that takes longer than this did not come from the page cache.
+const COLD_READ: Duration = Duration::from_micros(40);
+
+/// Records that are asked for ahead of a cold read: what a disk can have in flight.
+const READ_AHEAD: usize = 128;
 
 /// Bytes read in one go.
 const READ_BYTES: u64 = 1024 * 1024;
@@ -258,6 +264,7 @@ impl Visible {
             })
             .collect();
         let mut run = Run::default();
+        let mut asked_ahead = 0;
         (0..located.len()).map(move |at| {
             if let Some(error) = &failure {
                 return Err(error.clone());
@@ -269,7 +276,12 @@ impl Visible {
                 return Err(self.unreadable(position));
             };
             if at >= run.end {
+                let began = Instant::now();
                 run = read_run(&segments, &located[at..], at, location);
+                if began.elapsed() > COLD_READ && run.end >= asked_ahead {
+                    asked_ahead = located.len().min(run.end + READ_AHEAD);
+                    ask_ahead(&segments, &located[run.end..asked_ahead]);
+                }
             }
             self.decode(&run, position, location)
         })
@@ -330,6 +342,17 @@ struct Located {
     /// The segment's place in the list of segments, from 1.
     segment: usize,
     location: Option<Location>,
+}
+
+/// Has the disk begin to read what is to be decoded next.
+fn ask_ahead(segments: &[Arc<Segment>], located: &[Located]) {
+    for next in located {
+        let segment = next.segment.checked_sub(1).and_then(|at| segments.get(at));
+        if let (Some(segment), Some(location)) = (segment, next.location) {
+            let (offset, bytes) = (location.offset.into(), location.bytes.into());
+            segment.file.will_read(offset, bytes);
+        }
+    }
 }
 
 fn read_run(segments: &[Arc<Segment>], located: &[Located], at: usize, first: Location) -> Run {

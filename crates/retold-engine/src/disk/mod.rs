@@ -75,6 +75,9 @@ pub trait File: Send + Sync + 'static {
     /// and new bytes are zero. [`io::ErrorKind::StorageFull`] when there is none: the content is
     /// as it was then.
     fn reserve(&self, end: u64) -> io::Result<()>;
+
+    /// Says that a stretch will be read soon: a hint that keeps many reads in flight.
+    fn will_read(&self, _offset: u64, _bytes: u64) {}
 }
 
 /// Reads the whole of `length` bytes at `offset`.

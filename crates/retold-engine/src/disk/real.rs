@@ -145,4 +145,10 @@ impl File for RealFile {
             Err(error) => Err(error.into()),
         }
     }
+
+    fn will_read(&self, offset: u64, bytes: u64) {
+        // A file system that takes no hints is none the worse.
+        let bytes = std::num::NonZeroU64::new(bytes);
+        let _ = rustix::fs::fadvise(&self.0, offset, bytes, rustix::fs::Advice::WillNeed);
+    }
 }

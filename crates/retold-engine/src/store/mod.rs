@@ -37,6 +37,10 @@ use crate::write::group::Answer;
 use crate::write::syncer::Syncer;
 use crate::write::writer::Writer;
 
+/// Events of an append that are looked up without leaving the caller's thread: more take longer
+/// than moving to another one, and are likely to need the disk.
+const LOOKED_UP_INLINE: usize = 32;
+
 /// The embedded event store: one folder, one process that writes.
 pub struct EngineStore {
     shared: Arc<Shared>,
@@ -338,7 +342,9 @@ impl Shared {
         if let Some(error) = self.visible.broken() {
             return (Err(error), append);
         }
-        if let Some(found) = look_up_in_memory(&self.visible, &append) {
+        if append.events().len() <= LOOKED_UP_INLINE
+            && let Some(found) = look_up_in_memory(&self.visible, &append)
+        {
             return (found, append);
         }
         let (visible, append) = (Arc::clone(&self.visible), Arc::new(append));

@@ -108,6 +108,7 @@ fn behind_runs(
     let secret = index.keys().secret();
     let mut state = LogState::new(index.log_id);
     let mut at = beginning;
+    let mut covered: Option<(Position, Arc<Facts>)> = None;
     loop {
         let mut has_jumped = false;
         while let Some(candidate) = known.take_at(&at, &secret) {
@@ -127,7 +128,9 @@ fn behind_runs(
                 return Ok(None);
             };
             probe::hit(Probe::RunsUsed);
-            state = LogState::after(Arc::new(facts));
+            let facts = Arc::new(facts);
+            covered = Some((index.head().position, Arc::clone(&facts)));
+            state = LogState::after(facts);
             state.head = index.head();
         }
         let Some(next) = known.next_behind(&at, &secret) else {
@@ -147,6 +150,13 @@ fn behind_runs(
         at = next;
     }
     let last = opening::walk(files, Some(&at), None, &mut state, indexing)?;
+    if let Some((end, facts)) = covered
+        && facts.lost.range(..=end).count() != state.facts.lost.range(..=end).count()
+    {
+        // Of events that were accepted as lost since, the runs do not know that their streams
+        // miss them.
+        return Ok(None);
+    }
     Ok(Some((state, last)))
 }
 

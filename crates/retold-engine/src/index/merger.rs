@@ -17,7 +17,7 @@ use crate::visible::Visible;
 /// this, and look-ups ask at most about so many runs of each size.
 const RUNS_MERGED: usize = 4;
 
-/// Runs that become one at most, after a stretch was mended.
+/// Runs after which no more join those that become one: many wait after a stretch was mended.
 const RUNS_MERGED_MAX: usize = 8;
 
 /// Positions of a run at most: half of what its entries can count.
@@ -182,8 +182,7 @@ impl Merger {
         }
     }
 
-    /// The next runs to become one: the first that follow one another, and of which none is
-    /// larger than their tier.
+    /// The next runs to become one: enough of one size, smaller ones between them included.
     fn plan(&self) -> Option<(u32, Vec<Arc<Run>>)> {
         let parts = self.index.parts();
         let table = self.index.settings().memory_events as u64;
@@ -198,20 +197,23 @@ impl Merger {
             Part::Table(_) => None,
         });
         let highest = tiers.max()?;
-        for at_most in (0..=highest).filter(|tier| !self.jobs.contains_key(tier)) {
-            let mut group: Vec<Arc<Run>> = Vec::new();
+        for wanted in (0..=highest).filter(|tier| !self.jobs.contains_key(tier)) {
+            let (mut group, mut of_tier) = (Vec::new(), 0);
             for part in parts.iter() {
                 match part {
-                    Part::Run(run) if tier(run) <= at_most && is_free(run) => {
+                    Part::Run(run) if tier(run) <= wanted && is_free(run) => {
+                        of_tier += usize::from(tier(run) == wanted);
                         group.push(Arc::clone(run));
+                        if of_tier >= RUNS_MERGED && group.len() >= RUNS_MERGED_MAX {
+                            break;
+                        }
                     }
-                    _ if group.len() >= RUNS_MERGED => break,
-                    _ => group.clear(),
+                    _ if of_tier >= RUNS_MERGED => break,
+                    _ => (group, of_tier) = (Vec::new(), 0),
                 }
             }
-            if group.len() >= RUNS_MERGED {
-                group.truncate(RUNS_MERGED_MAX);
-                return Some((at_most, group));
+            if of_tier >= RUNS_MERGED {
+                return Some((wanted, group));
             }
         }
         None

@@ -83,7 +83,7 @@ fn a_damaged_record_in_the_last_frame_of_a_segment_is_lost_alone() {
         .unwrap();
     engine.mark();
     drop(engine);
-    assert!(verified(&disk).segments == 2, "the batch ends its segment");
+    assert!(verified(&disk).segments >= 2, "the batch ends its segment");
     let mut content = disk.content(segment(1)).unwrap();
     let record = frames(&content)[1] + HEADER_BYTES;
     content[record + 20] ^= 1;
@@ -136,7 +136,7 @@ fn a_decision_does_not_take_the_place_of_a_missing_segment() {
     let disk = SimDisk::default();
     let mut engine = Engine::open(&disk).unwrap();
     for _ in 0..3 {
-        let large = event("a", &"x".repeat(1_900));
+        let large = event("a", &"x".repeat(1_500));
         engine.append(one(&large)).unwrap();
     }
     engine.mark();

@@ -296,11 +296,7 @@ fn no_harm_to_a_file_of_the_index_changes_an_answer() {
                     harm_it();
                 }
                 let place = format!("{file:?}, harm {nth}, open {is_open}");
-                same(
-                    &answers(&engine.store, &events),
-                    &expected,
-                    &format!("{place}"),
-                );
+                same(&answers(&engine.store, &events), &expected, &place);
                 engine.merge();
                 same(
                     &answers(&engine.store, &events),

@@ -164,7 +164,9 @@ impl World {
         self.candidates().any(|candidate| {
             let kept = candidate.model.entries().get(position as usize - 1);
             let mut unknown = candidate.unknown.iter().flatten();
-            kept.is_some_and(|kept| is_same(found, kept))
+            // What was accepted as lost may show again where the decision is not read yet.
+            let fits = |kept| matches!(kept, &Entry::Lost(_)) || is_same(found, kept);
+            kept.is_some_and(fits)
                 || unknown.any(|event| {
                     event.position == position && is_same(found, &Entry::Event(event.clone()))
                 })

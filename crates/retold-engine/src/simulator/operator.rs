@@ -17,6 +17,7 @@ impl World {
     /// Does something about damage, so that the log may open.
     pub(super) fn decide(&mut self) {
         self.following = None;
+        self.disk.heal();
         let can_put_back = self.harm.backup.is_some() && !self.is_decided();
         if can_put_back && self.dice.percent(40) {
             return self.put_the_backup_back();

@@ -8,7 +8,7 @@ use crate::planted::{self, Bug};
 
 /// Events after which a generation is closed: more than a few groups hold, and few enough to
 /// be forgotten without a pause.
-const GENERATION_EVENTS: usize = 65_536;
+const GENERATION_EVENTS: usize = 16 * 1024;
 
 /// The ids and the heads of all events behind the floor, in two generations.
 pub(crate) struct Recent {

@@ -100,7 +100,7 @@ enum NotAnEvent {
     },
 
     #[error(
-        "{event_type} was recorded in version {found}, and is read in version {known}; add an upcaster from the one to the other"
+        "{event_type} was recorded in version {found}, and is read in version {known}; add an upcaster to it, or update this program where a newer one has written"
     )]
     OtherVersion {
         event_type: String,

@@ -45,7 +45,9 @@ impl Server {
 
     pub(crate) fn import(&self, file: &Path) -> Outcome<()> {
         let mut import = Command::new(program()?);
-        import.args(["import", "--store", &self.url]).arg(file);
+        import
+            .args(["import", "--type", "Ticket", "--store", &self.url])
+            .arg(file);
         let status = import
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -176,7 +176,8 @@ impl World {
     /// The log takes appends: nothing may be missing but what the faults allow.
     fn opened(&mut self, engine: Engine, before: &Before) {
         self.report.openings += 1;
-        let (entries, unreadable) = whole_log(&engine, self.harm.is_any());
+        let may_be = self.harm.is_any() || self.has_accepted;
+        let (entries, unreadable) = whole_log(&engine, may_be);
         self.report.reads += entries.len() as u64;
         if unreadable > 0 {
             return self.opened_with_damage(engine, &entries, unreadable);
@@ -191,7 +192,11 @@ impl World {
             true => self.match_harmed(&entries, has_cut, log_id),
         };
         let head = found.durable();
-        self.note(|| format!("opened: {head} events; moved aside: {has_cut}"));
+        self.note(|| {
+            let facts = engine.store.shared().visible.index().facts();
+            let holes = &facts.holes;
+            format!("opened: {head} events; moved aside: {has_cut}; incomplete: {holes:?}")
+        });
         self.check_evidence(&entries, decided.losses.contains(&log_id));
         let previous_id = std::mem::replace(&mut self.log_id, log_id);
         // A fork frame may be among what was lost.
@@ -225,7 +230,19 @@ impl World {
         let stranger = entries.iter().find(|entry| !is_known(entry));
         assert!(stranger.is_none(), "the log never held {stranger:?}");
         drop(engine);
-        self.decide();
+        match self.harm.is_any() {
+            true => self.decide(),
+            false => self.remove_index(),
+        }
+    }
+
+    /// A run that covers accepted damage cannot be mended from the log: the operator has the
+    /// index made again.
+    fn remove_index(&mut self) {
+        let is_of_index = |path: &PathBuf| path.to_string_lossy().contains("/index/");
+        let paths: Vec<PathBuf> = self.disk.paths().into_iter().filter(is_of_index).collect();
+        self.note(|| "the index is removed, to be made again".to_owned());
+        paths.iter().for_each(|path| self.disk.lose(path));
     }
 
     /// What was done to the disk is over where nothing of it is left in the log; else reading

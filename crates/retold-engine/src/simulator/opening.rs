@@ -54,6 +54,8 @@ impl World {
             }
             match opened {
                 Ok(engine) if engine.store.refusal().is_none() => {
+                    // What was to go wrong was to do so while the log is opened.
+                    self.disk.heal();
                     self.opened(engine, &before);
                     self.disk.set_room(None);
                 }

@@ -240,7 +240,7 @@ impl World {
 
     /// A run that covers accepted damage cannot be mended from the log: the operator has the
     /// index made again.
-    fn remove_index(&mut self) {
+    pub(super) fn remove_index(&mut self) {
         let is_of_index = |path: &PathBuf| path.to_string_lossy().contains("/index/");
         let paths: Vec<PathBuf> = self.disk.paths().into_iter().filter(is_of_index).collect();
         self.note(|| "the index is removed, to be made again".to_owned());

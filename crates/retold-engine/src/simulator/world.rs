@@ -262,7 +262,8 @@ impl World {
         let is_written = self.disk.failures() == failures
             && !self.disk.has_room_limit()
             && !self.disk.has_halted();
-        if is_written && self.model.durable() == durable {
+        let is_poisoned = self.engine.as_ref().is_none_or(Engine::is_poisoned);
+        if is_written && !is_poisoned && self.model.durable() == durable {
             self.vouched = durable;
         }
     }

@@ -218,9 +218,9 @@ impl World {
         } else {
             self.vouched = self.vouched.min(head);
         }
+        self.take_restore_up(&engine);
         self.clear_harm();
         self.disk.set_powersafe(true);
-        self.take_restore_up(&engine);
         self.engine = Some(engine);
     }
 
@@ -448,10 +448,13 @@ impl World {
     }
 
     fn take_restore_up(&mut self, engine: &Engine) {
+        let is_busy = matches!(now(engine.store.check_writable()), Err(Error::Busy { .. }));
+        if is_busy && self.restoring.is_none() && self.harm.is_any() {
+            self.restoring = self.restored.take();
+        }
         let Some(restoring) = &mut self.restoring else {
             return;
         };
-        let is_busy = matches!(now(engine.store.check_writable()), Err(Error::Busy { .. }));
         if restoring.taken_up(self.model.durable(), is_busy) {
             self.restoring = None;
         }

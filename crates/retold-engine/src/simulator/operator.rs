@@ -119,6 +119,7 @@ impl World {
         self.has_accepted = false;
         self.mend_reads();
         self.model = Model::default();
+        self.restored = None;
         self.unknown.clear();
         self.evidence = None;
         self.vouched = 0;

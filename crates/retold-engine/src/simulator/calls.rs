@@ -51,7 +51,7 @@ impl Caller {
         let length = *dice.pick(&[1, 1, 1, 30, 30, 90, 700]);
         let payload = match length {
             1 => Json::parse("1"),
-            _ => Json::parse(&format!("\"{}\"", "x".repeat(length))),
+            _ => Json::parse(format!("\"{}\"", "x".repeat(length))),
         };
         let seconds = dice.below(12) as i64;
         let timestamp = Timestamp::from_micros(seconds * 1_000_000).unwrap_or(Timestamp::MIN);

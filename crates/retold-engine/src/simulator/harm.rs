@@ -293,7 +293,7 @@ impl World {
     }
 
     fn try_to_flip(&mut self, path: &Path) -> Option<bool> {
-        let content = self.disk.content(&path)?;
+        let content = self.disk.content(path)?;
         // Zeros at the end are room that was reserved; a bit there is flipped now and then.
         let end = content.iter().rposition(|byte| *byte != 0)? as u64 + 16;
         let bit = self.dice.below(end * 8);

@@ -199,7 +199,7 @@ impl World {
             let holes = &facts.holes;
             format!("opened: {head} events; moved aside: {has_cut}; incomplete: {holes:?}")
         });
-        self.check_evidence(&entries, decided.losses.contains(&log_id));
+        self.check_evidence(&entries, !decided.losses.is_empty());
         let previous_id = std::mem::replace(&mut self.log_id, log_id);
         // A fork frame may be among what was lost.
         let may_differ =
@@ -371,7 +371,7 @@ impl World {
             let Entry::Event(event) = entry else { continue };
             let date = event.persisted_at;
             let is_in_order = last.is_none_or(|last| last <= date);
-            let may_mix = self.harm.decided.damage && !self.harm.older.is_empty();
+            let may_mix = self.has_accepted;
             assert!(
                 is_in_order || may_mix,
                 "dates run backwards at {}",

@@ -124,7 +124,14 @@ impl Follower {
         let goes_on = match next {
             _ if scanned.is_err() || !is_plain => false,
             None => true,
-            Some(next) => self.enter(survey, next, &mut pieces).map_err(read)?,
+            Some(next) => match self.enter(survey, next, &mut pieces) {
+                Ok(goes_on) => goes_on,
+                Err(error) => {
+                    // What was read of the segment before would be passed over.
+                    *kept = None;
+                    return Err(read(error));
+                }
+            },
         };
         if !goes_on {
             // A decision about the log, or something that does not fit: read everything anew.

@@ -36,6 +36,26 @@ pub(crate) fn open(
     writes: bool,
     progress: Option<Progress>,
 ) -> Result<Option<(Survey, Indexing)>, Error> {
+    read(disk, folder, settings, writes, progress, true)
+}
+
+/// Reads the whole log, whatever runs there are, and writes new ones.
+pub(crate) fn open_anew(
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+    settings: &IndexOptions,
+) -> Result<Option<(Survey, Indexing)>, Error> {
+    read(disk, folder, settings, true, None, false)
+}
+
+fn read(
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+    settings: &IndexOptions,
+    writes: bool,
+    progress: Option<Progress>,
+    uses_runs: bool,
+) -> Result<Option<(Survey, Indexing)>, Error> {
     let Some(mut listed) = opening::list(&**disk, folder)? else {
         return Ok(None);
     };
@@ -67,7 +87,7 @@ pub(crate) fn open(
         }
     };
     let beginning = opening::beginning(files);
-    if let Some(at) = beginning {
+    if let Some(at) = beginning.filter(|_| uses_runs) {
         let mut indexing = begin(at);
         let read = behind_runs(files, at, &mut known, &mut indexing)?;
         if let Some((state, last)) = read.filter(|_| !indexing.has_failed) {
@@ -161,6 +181,11 @@ fn behind_runs(
 }
 
 impl Indexing {
+    /// Whether a run could not answer, so that events are missing that were read.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+
     /// Shows what was taken in, once all is.
     pub(crate) fn finish(&mut self, facts: &Arc<Facts>) {
         self.index.show(None, facts);

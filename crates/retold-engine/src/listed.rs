@@ -4,9 +4,12 @@
 macro_rules! listed {
     ($(#[$meta:meta])* $visibility:vis enum $name:ident { $($variant:ident = $label:literal,)+ }) => {
         $(#[$meta])*
+        // Who lists and names them comes with the feature.
+        #[cfg_attr(not(feature = "simulator"), allow(unreachable_pub, dead_code))]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         $visibility enum $name { $(#[doc = $label] $variant,)+ }
 
+        #[cfg_attr(not(feature = "simulator"), allow(unreachable_pub, dead_code))]
         impl $name {
             /// All of them, in order.
             $visibility const ALL: &[$name] = &[$($name::$variant,)+];

@@ -253,6 +253,7 @@ impl Visible {
             Err(error) => (vec![None; positions.len()], Some(error)),
         };
         let segments = self.segments();
+        let lost = self.lost();
         let located: Vec<Located> = positions
             .iter()
             .zip(locations)
@@ -260,9 +261,11 @@ impl Visible {
                 position: *position,
                 // Positions of a segment are those from its name on.
                 segment: segments.partition_point(|segment| segment.first_position <= *position),
-                location,
+                // What was accepted as lost stays lost, also where it can be read again.
+                location: location.filter(|_| !lost.contains_key(position)),
             })
             .collect();
+        drop(lost);
         let mut run = Run::default();
         let mut asked_ahead = 0;
         (0..located.len()).map(move |at| {

@@ -5,10 +5,10 @@ use retold_core::{Append, Entry, Error};
 use super::{
     Engine, FOLDER, check_events, event, frames, is_corrupt, one, options, segment, verified,
 };
-use crate::disk::sim::SimDisk;
+use crate::disk::sim::{Call, SimDisk};
 use crate::log::frame::HEADER_BYTES;
 use crate::recover::recover_as;
-use crate::{Remedy, recover_on};
+use crate::{EngineStore, Remedy, recover_on};
 
 fn accept_damage(disk: &SimDisk) -> crate::Recovered {
     recover_on(
@@ -190,6 +190,78 @@ fn what_cannot_be_read_at_the_end_is_not_written_over() {
         engine.store.refusal()
     );
     engine.append(one(&event("a", "goes on"))).unwrap();
+}
+
+/// A follower had read the end of a segment when it could not open the next one. It tried again
+/// behind what it had read, and told of those events as lost.
+#[test]
+fn a_follower_that_cannot_open_a_segment_passes_nothing_over() {
+    let disk = SimDisk::default();
+    let mut engine = Engine::open(&disk).unwrap();
+    engine.append(one(&event("a", "first"))).unwrap();
+    let other = std::sync::Arc::new(disk.for_another_process());
+    let (store, follower) =
+        EngineStore::open_read_only_unstarted(other, FOLDER.into(), options()).unwrap();
+    for _ in 0..3 {
+        engine.append(one(&event("a", &"x".repeat(1_500)))).unwrap();
+    }
+    engine.mark();
+    disk.fail_nth(Call::Open, 1, std::io::ErrorKind::Other);
+    follower.look().unwrap_err();
+    while follower.look().is_ok() {
+        let visible = &store.shared().visible;
+        let head = visible.head().position;
+        (1..=head)
+            .for_each(|position| assert_eq!(visible.event(position).unwrap().position, position));
+        if head == 4 {
+            return;
+        }
+    }
+    panic!("the follower stopped");
+}
+
+/// The power failed while a run of the index lay in the cache only, of a log with accepted
+/// losses. Its last event was compared with the head of its stream, which the torn run could
+/// not tell; the event was left out, and its position given to another one.
+#[test]
+fn an_event_at_the_end_is_not_left_out_because_a_run_is_bad() {
+    let disk = SimDisk::default();
+    let mut few = options();
+    few.index.memory_events = 4;
+    few.segment_bytes_max = 1 << 20;
+    let mut engine = Engine::open_with(&disk, few.clone()).unwrap();
+    for id in ["a", "b", "c"] {
+        engine.append(one(&event(id, "x"))).unwrap();
+    }
+    engine.mark();
+    drop(engine);
+    let mut content = disk.content(segment(1)).unwrap();
+    let record = frames(&content)[2] + HEADER_BYTES;
+    content[record + 20] ^= 1;
+    disk.tamper(segment(1), content);
+    accept_damage(&disk);
+    let mut engine = Engine::open_with(&disk, few.clone()).unwrap();
+    for nth in 0..6 {
+        engine.append(one(&event("d", &format!("{nth}")))).unwrap();
+    }
+    engine.merge();
+    let events = engine.entries().unwrap().len();
+    drop(engine);
+    let is_run = |path: &std::path::PathBuf| path.extension().is_some_and(|end| end == "run");
+    let runs: Vec<_> = disk.paths().into_iter().filter(is_run).collect();
+    assert!(!runs.is_empty());
+    for run in runs {
+        let good = disk.content(&run).unwrap();
+        for page in 0..good.len() / 1024 {
+            let disk = super::copy(&disk);
+            let mut torn = good.clone();
+            torn[page * 1024..(page + 1) * 1024].fill(0);
+            disk.tamper(&run, torn);
+            let engine = Engine::open_with(&disk, few.clone()).unwrap();
+            let head = engine.store.shared().visible.head().position;
+            assert_eq!(head, events as u64, "{}, page {page}", run.display());
+        }
+    }
 }
 
 /// A torn write was to be moved aside on a disk that was full. The store told of an error of

@@ -117,6 +117,9 @@ impl Engine {
             return match answer {
                 Err(Error::Poisoned { .. }) if self.is_poisoned => "poisoned",
                 Err(Error::Busy { .. }) if is_restoring => "busy",
+                Err(Error::Corrupt { .. } | Error::Io { .. }) if excuse == Excuse::Unreadable => {
+                    "cannot be decided"
+                }
                 other => panic!("a store that takes no appends answered {other:?}"),
             };
         }

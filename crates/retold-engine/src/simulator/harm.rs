@@ -130,9 +130,12 @@ impl World {
             .engine
             .as_ref()
             .is_some_and(|engine| !engine.is_poisoned());
-        if !self.is_lossy || !is_quiet || self.harm.is_any() || self.restoring.is_some() {
-            return;
+        if self.is_lossy && is_quiet && !self.harm.is_any() && self.restoring.is_none() {
+            self.keep_image();
         }
+    }
+
+    fn keep_image(&mut self) {
         let mut model = self.model.clone();
         model.take_behind(model.durable());
         let saved = Saved {
@@ -229,6 +232,10 @@ impl World {
         let (image, saved) = self.harm.images[at].clone();
         self.following = None;
         if self.dice.percent(40) {
+            if self.unknown.is_empty() {
+                // What the log was before may come back file by file.
+                self.keep_image();
+            }
             let removes_newer = self.dice.flip();
             self.note(|| {
                 format!(
@@ -240,7 +247,17 @@ impl World {
             self.harm.is_replaced_whole = removes_newer;
             self.cut_files.clear();
         } else {
-            let paths: Vec<PathBuf> = image.paths().map(PathBuf::from).collect();
+            // A copy that differs, of the log if there is one.
+            let differs = |path: &&Path| self.disk.content(path) != image.content(path);
+            let mut paths: Vec<PathBuf> =
+                image.paths().filter(differs).map(PathBuf::from).collect();
+            let is_of_log = |path: &PathBuf| path.to_string_lossy().contains("/log/");
+            if paths.iter().any(is_of_log) {
+                paths.retain(is_of_log);
+            }
+            if paths.is_empty() {
+                return;
+            }
             let path = self.dice.pick(&paths).clone();
             self.note(|| format!("an older copy of {} is put back", path.display()));
             self.disk.put_back_file(&image, &path);

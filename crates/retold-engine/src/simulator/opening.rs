@@ -54,6 +54,8 @@ impl World {
             }
             match opened {
                 Ok(engine) if engine.store.refusal().is_none() => {
+                    // What was to go wrong was to do so while the log is opened.
+                    self.disk.heal();
                     self.opened(engine, &before);
                     self.disk.set_room(None);
                 }
@@ -176,7 +178,8 @@ impl World {
     /// The log takes appends: nothing may be missing but what the faults allow.
     fn opened(&mut self, engine: Engine, before: &Before) {
         self.report.openings += 1;
-        let (entries, unreadable) = whole_log(&engine, self.harm.is_any());
+        let may_be = self.harm.is_any() || self.has_accepted;
+        let (entries, unreadable) = whole_log(&engine, may_be);
         self.report.reads += entries.len() as u64;
         if unreadable > 0 {
             return self.opened_with_damage(engine, &entries, unreadable);
@@ -191,8 +194,12 @@ impl World {
             true => self.match_harmed(&entries, has_cut, log_id),
         };
         let head = found.durable();
-        self.note(|| format!("opened: {head} events; moved aside: {has_cut}"));
-        self.check_evidence(&entries, decided.losses.contains(&log_id));
+        self.note(|| {
+            let facts = engine.store.shared().visible.index().facts();
+            let holes = &facts.holes;
+            format!("opened: {head} events; moved aside: {has_cut}; incomplete: {holes:?}")
+        });
+        self.check_evidence(&entries, !decided.losses.is_empty());
         let previous_id = std::mem::replace(&mut self.log_id, log_id);
         // A fork frame may be among what was lost.
         let may_differ =
@@ -211,9 +218,9 @@ impl World {
         } else {
             self.vouched = self.vouched.min(head);
         }
+        self.take_restore_up(&engine);
         self.clear_harm();
         self.disk.set_powersafe(true);
-        self.take_restore_up(&engine);
         self.engine = Some(engine);
     }
 
@@ -225,7 +232,19 @@ impl World {
         let stranger = entries.iter().find(|entry| !is_known(entry));
         assert!(stranger.is_none(), "the log never held {stranger:?}");
         drop(engine);
-        self.decide();
+        match self.harm.is_any() {
+            true => self.decide(),
+            false => self.remove_index(),
+        }
+    }
+
+    /// A run that covers accepted damage cannot be mended from the log: the operator has the
+    /// index made again.
+    pub(super) fn remove_index(&mut self) {
+        let is_of_index = |path: &PathBuf| path.to_string_lossy().contains("/index/");
+        let paths: Vec<PathBuf> = self.disk.paths().into_iter().filter(is_of_index).collect();
+        self.note(|| "the index is removed, to be made again".to_owned());
+        paths.iter().for_each(|path| self.disk.lose(path));
     }
 
     /// What was done to the disk is over where nothing of it is left in the log; else reading
@@ -352,7 +371,7 @@ impl World {
             let Entry::Event(event) = entry else { continue };
             let date = event.persisted_at;
             let is_in_order = last.is_none_or(|last| last <= date);
-            let may_mix = self.harm.decided.damage && !self.harm.older.is_empty();
+            let may_mix = self.has_accepted;
             assert!(
                 is_in_order || may_mix,
                 "dates run backwards at {}",
@@ -429,10 +448,13 @@ impl World {
     }
 
     fn take_restore_up(&mut self, engine: &Engine) {
+        let is_busy = matches!(now(engine.store.check_writable()), Err(Error::Busy { .. }));
+        if is_busy && self.restoring.is_none() && self.harm.is_any() {
+            self.restoring = self.restored.take();
+        }
         let Some(restoring) = &mut self.restoring else {
             return;
         };
-        let is_busy = matches!(now(engine.store.check_writable()), Err(Error::Busy { .. }));
         if restoring.taken_up(self.model.durable(), is_busy) {
             self.restoring = None;
         }

@@ -18,6 +18,7 @@ impl World {
     pub(super) fn decide(&mut self) {
         self.following = None;
         self.disk.heal();
+        self.disk.set_room(None);
         let can_put_back = self.harm.backup.is_some() && !self.is_decided();
         if can_put_back && self.dice.percent(40) {
             return self.put_the_backup_back();
@@ -75,6 +76,8 @@ impl World {
             }
             Err(_) if has_died => {}
             Err(Error::Corrupt { .. }) => self.begin_anew(),
+            // Reading failed because of the index, not of the log.
+            Err(Error::NotFound { .. }) => self.remove_index(),
             Err(error) => panic!("an operator cannot accept what is wrong: {error}"),
         }
         if has_died {
@@ -116,6 +119,7 @@ impl World {
         self.has_accepted = false;
         self.mend_reads();
         self.model = Model::default();
+        self.restored = None;
         self.unknown.clear();
         self.evidence = None;
         self.vouched = 0;

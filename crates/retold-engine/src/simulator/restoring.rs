@@ -13,6 +13,7 @@ use crate::disk::sim::dice::Dice;
 /// Events of a restore, at most.
 const EVENTS_MAX: u64 = 24;
 
+#[derive(Clone)]
 pub(super) struct Restoring {
     origin: LogId,
     events: Vec<RecordedEvent>,
@@ -116,8 +117,10 @@ impl World {
             Err(Error::Corrupt { .. } | Error::Io { .. }) if self.disk.failures() > 0 => {}
             Err(error) => panic!("a restore is refused: {error}"),
         }
-        if !(is_last && answer_is_ok) {
-            self.restoring = Some(restoring);
+        match is_last && answer_is_ok {
+            // Its last frame may be damaged before anything vouches for it.
+            true => self.restored = Some(restoring),
+            false => self.restoring = Some(restoring),
         }
         engine.note_poison();
         self.engine = Some(engine);

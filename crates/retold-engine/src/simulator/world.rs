@@ -32,6 +32,8 @@ pub(super) struct World {
     pub(super) engine: Option<Engine>,
     pub(super) following: Option<Following>,
     pub(super) restoring: Option<Restoring>,
+    /// The restore that the log began with, once it was over.
+    pub(super) restored: Option<Restoring>,
     /// Faults that may lose data happen in this world.
     pub(super) is_lossy: bool,
     pub(super) harm: Harm,
@@ -72,6 +74,7 @@ impl World {
             engine: None,
             following: None,
             restoring: None,
+            restored: None,
             is_lossy: dice.percent(45),
             harm: Harm::default(),
             has_accepted: false,
@@ -262,7 +265,8 @@ impl World {
         let is_written = self.disk.failures() == failures
             && !self.disk.has_room_limit()
             && !self.disk.has_halted();
-        if is_written && self.model.durable() == durable {
+        let is_poisoned = self.engine.as_ref().is_none_or(Engine::is_poisoned);
+        if is_written && !is_poisoned && self.model.durable() == durable {
             self.vouched = durable;
         }
     }

@@ -118,7 +118,18 @@ impl EngineStore {
             }
         };
         let moved_at = options.clock.now().as_micros();
-        let finished = finish::finish(&*disk, &folder, survey, &mut indexing, moved_at, false)?;
+        let mut finished = finish::finish(&*disk, &folder, survey, &mut indexing, moved_at, false)?;
+        if indexing.has_failed() {
+            // What was read of the end is not in the index.
+            let anew = indexing::open_anew(&disk, &folder, &options.index)?;
+            let survey;
+            (survey, indexing) = anew.expect("the log was there a moment ago");
+            finished = finish::finish(&*disk, &folder, survey, &mut indexing, moved_at, false)?;
+            if indexing.has_failed() {
+                let error = std::io::Error::other("a run that was just written cannot be read");
+                return Err(Error::io("make the index", error));
+            }
+        }
         let Finished {
             end,
             segment,

@@ -79,6 +79,11 @@ struct Copied {
 }
 
 impl Image {
+    /// The content of a file.
+    pub fn content(&self, path: &Path) -> Option<Vec<u8>> {
+        self.0.get(path).map(|copied| copied.content.clone())
+    }
+
     /// The files of the copy.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.0.keys().map(PathBuf::as_path)

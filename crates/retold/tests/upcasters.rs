@@ -374,3 +374,12 @@ async fn upcasters_of_one_type_leave_others_and_retolds_own_events_alone() {
         2
     );
 }
+
+#[tokio::test]
+async fn a_transition_that_was_written_is_not_told_as_refused() {
+    let fails = |_: Value| Err::<Value, BoxError>("not today".into());
+    let retold = with(Upcasters::of("Issue").change("start_work", "1.0.0", "2.0.0", fails)).await;
+    assert!(retold.transition(start_work("1")).await.unwrap().is_new);
+    let error = retold.state("Issue", "1").await.unwrap_err();
+    assert!(matches!(error, Error::Upcast { .. }), "{error}");
+}

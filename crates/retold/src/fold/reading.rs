@@ -43,7 +43,8 @@ impl Reading<'_> {
     /// Goes on from `folded` to the end of the prefix.
     ///
     /// # Errors
-    /// [`Error::Reducer`] where `apply` fails, [`Error::Upcast`] where an upcaster does; those of [`EventStore::read_stream`].
+    /// [`Error::Reducer`] where `apply` fails, [`Error::Upcast`] where an upcaster does; those of
+    /// [`EventStore::read_stream`].
     pub(crate) async fn fold<S>(
         &self,
         mut folded: Folded<S>,

@@ -198,8 +198,15 @@ impl Attempt<'_> {
         let event = appended.events.pop();
         let event = event.expect("a store answers with the events of the call");
         if appended.is_new {
-            current.apply(&MachineReducer, &self.inner.upcasters, &event)?;
-            self.inner.took_transition(self.stream, current);
+            match current.apply(&MachineReducer, &self.inner.upcasters, &event) {
+                Ok(()) => self.inner.took_transition(self.stream, current),
+                // It is written, and an error would say that it is not. Whoever reads the state
+                // is told.
+                Err(error) => {
+                    tracing::warn!(stream = %self.stream, %error, "failed to fold a transition");
+                    self.inner.hot.remove(self.stream);
+                }
+            }
         }
         let transitioned = transitioned(appended.is_new, event);
         Ok(Round::Done(Box::new(transitioned)))

@@ -6,11 +6,16 @@
 mod support;
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 use support::{Server, code, lines, one, retold, run, text};
+
+/// The user that may do nothing, on Linux and elsewhere.
+const NOBODY: u32 = 65_534;
 
 /// What a person does in the first minutes; every command once.
 fn walk_through(folder: &Path, store: &str) {
@@ -311,29 +316,41 @@ fn whoever_follows_a_folder_keeps_nobody_from_writing_it() {
 
 #[test]
 fn a_folder_that_cannot_be_written_is_read() {
-    use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     one(at, "data", &["transition", "Issue/1", "start_work"]);
     one(at, "data", &["snapshots", "create", "Issue/1", "--force"]);
     let data = at.join("data");
-    let allow = |mode| {
-        for path in [data.join("log"), data.clone()] {
-            std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
-        }
+    let allow = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     };
-    allow(0o555);
-    let is_root = std::fs::write(data.join("probe"), "").is_ok();
-    if is_root {
-        println!("SKIPPED: whoever runs this may write everything");
-        allow(0o755);
-        return;
+    // Root may write everything; the program is then run as nobody, from where nobody may go.
+    let program = at.join("retold");
+    std::fs::copy(env!("CARGO_BIN_EXE_retold"), &program).unwrap();
+    allow(at, 0o755);
+    for path in [data.join("log"), data.clone()] {
+        allow(&path, 0o555);
     }
-    let state = one(at, "data", &["state", "Issue/1"]);
-    let (status, error) = code(at, "data", &["append", "Order/7", "placed"]);
-    allow(0o755);
+    let is_root = std::fs::write(data.join("probe"), "").is_ok();
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(&program);
+        command.args(["--store", "data", "--json"]).args(arguments);
+        command.current_dir(at).env_remove("RETOLD_STORE");
+        if is_root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command.output().unwrap()
+    };
+    let state = run(&["state", "Issue/1"]);
+    let append = run(&["append", "Order/7", "placed"]);
+    for path in [data.clone(), data.join("log")] {
+        allow(&path, 0o755);
+    }
+    let told = |output: &std::process::Output| text(&output.stderr);
+    assert!(state.status.success(), "{}", told(&state));
+    let state: Value = serde_json::from_slice(&state.stdout).unwrap();
     assert_eq!(state["status"], json!("IN_PROGRESS"));
-    assert_eq!(status, Some(1), "{error}");
+    assert_eq!(append.status.code(), Some(1), "{}", told(&append));
 }
 
 #[test]

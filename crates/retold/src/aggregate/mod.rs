@@ -39,7 +39,7 @@ impl<S> AggregateState for S where
 {
 }
 
-/// A type whose JSON schema is known: any that is [`JsonSchema`](schemars::JsonSchema).
+/// A type whose JSON schema is known: any that is [`JsonSchema`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no JSON schema",
     label = "`JsonSchema` is not derived",

@@ -113,7 +113,10 @@ fn the_shapes_of_an_aggregates_events_can_be_locked() {
             .upcasters(upcasters())
     };
     let new = lock().update(false).try_check().unwrap_err();
-    assert!(new.contains("account.deposited 1.0.0 is new"), "{new}");
+    assert!(
+        new.contains("account.deposited 1.0.0 of Account is new"),
+        "{new}"
+    );
     lock().update(true).try_check().unwrap();
     lock().update(false).try_check().unwrap();
     let changed = EventShape::of::<u64>("account.closed", "2.0.0").of_aggregate("Account");
@@ -122,5 +125,8 @@ fn the_shapes_of_an_aggregates_events_can_be_locked() {
     let changed = events_lock(folder.path().join("events.lock")).shapes(shapes);
     let changed = changed.upcasters(upcasters()).update(false);
     let found = changed.try_check().unwrap_err();
-    assert!(found.contains("account.closed 2.0.0 changed"), "{found}");
+    assert!(
+        found.contains("account.closed 2.0.0 of Account changed"),
+        "{found}"
+    );
 }

@@ -142,6 +142,7 @@ fn behind_runs(
             let facts = index.runs().last().and_then(|run| run.facts().ok());
             let stands = |facts: &Facts| {
                 planted::is(Bug::StaleRunAccepted)
+                    || planted::is(Bug::ChainIgnored)
                     || opening::stands(files, &at) && opening::follow_up_to(files, &at, facts)
             };
             let Some(facts) = facts.filter(stands) else {

@@ -118,9 +118,12 @@ impl EngineStore {
             }
         };
         let moved_at = options.clock.now().as_micros();
+        let lost_before = survey.state.facts.lost.len();
         let mut finished = finish::finish(&*disk, &folder, survey, &mut indexing, moved_at, false)?;
-        if indexing.has_failed() {
-            // What was read of the end is not in the index.
+        let is_behind = finished.state.facts.lost.len() != lost_before;
+        if indexing.has_failed() || is_behind {
+            // What was read of the end is not in the index, or says that events are lost whose
+            // streams the runs do not know to miss them.
             let anew = indexing::open_anew(&disk, &folder, &options.index)?;
             let survey;
             (survey, indexing) = anew.expect("the log was there a moment ago");

@@ -192,6 +192,9 @@ impl Writer {
                 continue;
             }
             let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Work::Idle;
+            }
             let waited = self.filled.wait_timeout(queue, left);
             let (next, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             queue = next;

@@ -4,10 +4,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use retold_core::{Damage, Error, Position, StreamId};
 
-use crate::index::{Anchor, Index, IndexEntry, Part, RunNumber, Table};
+use crate::index::{Anchor, Index, IndexEntry, Part, Run, RunNumber, Table};
 use crate::opening;
 use crate::state::{DAMAGE_ADVICE, Facts, Intake, LogState};
 use crate::visible::Visible;
+
+/// How often the log is read before it is believed to be damaged.
+const LOOKS: usize = 2;
 
 impl Visible {
     /// Puts what the log says in the place of a run. Does nothing where that was done already.
@@ -24,36 +27,51 @@ impl Visible {
             return Err(error);
         }
         tracing::warn!(run = run.name, "reading again what a run of the index held");
+        let mut looks = 1;
+        let parts = loop {
+            match self.read_again(&index, &run)? {
+                Ok(parts) => break parts,
+                // A read that failed once may go well the next time; appends must not be refused
+                // for good because of it.
+                Err(_) if looks < LOOKS => looks += 1,
+                Err(error) => {
+                    self.break_off(error.clone());
+                    return Err(error);
+                }
+            }
+        };
+        if index.replace(&[Part::Run(Arc::clone(&run))], parts) {
+            index.note_mended();
+            index.remove(&run.name);
+        }
+        Ok(())
+    }
+
+    /// What the log says in the place of a run; the inner error says how it is damaged there.
+    fn read_again(&self, index: &Arc<Index>, run: &Run) -> Result<Result<Vec<Part>, Error>, Error> {
         let (begin, end) = (run.header.begin, run.header.end);
         let files = opening::reopened(&self.segments());
         let mut state = LogState::after(index.facts());
         let mut refill = Refill {
             table: Table::new(begin),
-            index: Arc::clone(&index),
+            index: Arc::clone(index),
             parts: Vec::new(),
             end,
         };
         let fits = opening::read_between(&files, &begin, &end, &mut state, &mut refill)?;
-        let damaged = state.unaccepted().next().map(|damage| damage.to_error());
-        if !fits || damaged.is_some() {
-            let error = damaged.unwrap_or_else(|| {
-                let damage = Damage {
-                    position: Some(run.first()),
-                    place: Some(format!("index/{}", run.name)),
-                    reason: "a run is damaged, and the log does not lead through what it held"
-                        .into(),
-                    ..Damage::default()
-                };
-                Error::corrupt(damage, DAMAGE_ADVICE)
-            });
-            self.break_off(error.clone());
-            return Err(error);
+        if let Some(damage) = state.unaccepted().next() {
+            return Ok(Err(damage.to_error()));
         }
-        if index.replace(&[Part::Run(Arc::clone(&run))], refill.parts) {
-            index.note_mended();
-            index.remove(&run.name);
+        if !fits {
+            let damage = Damage {
+                position: Some(run.first()),
+                place: Some(format!("index/{}", run.name)),
+                reason: "a run is damaged, and the log does not lead through what it held".into(),
+                ..Damage::default()
+            };
+            return Ok(Err(Error::corrupt(damage, DAMAGE_ADVICE)));
         }
-        Ok(())
+        Ok(Ok(refill.parts))
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) use keys::{Keys, StreamKey, Term};
 pub(crate) use load::{Known, is_of_index, load, newest_named, remove_all};
 pub(crate) use merger::Merger;
 pub(crate) use part::{Fault, Part, Reach, RunNumber};
+pub(crate) use run::Run;
 pub(crate) use set::Index;
 pub(crate) use table::Table;
 pub(crate) use view::{Losses, View};

@@ -126,7 +126,9 @@ fn a_crash_at_any_step_of_moving_a_torn_write_aside_loses_nothing() {
     let disk = SimDisk::default();
     let (events, sent, from, _) = three_events(&disk);
     let mut content = disk.content(segment(1)).unwrap();
-    content.truncate(from + 60);
+    // A zero at the end could not be told from what was never written, and is not moved.
+    let end = (from + 60..).find(|end| content[end - 1] != 0).unwrap();
+    content.truncate(end);
     disk.tamper(segment(1), content.clone());
     let counted = copy(&disk);
     let before = counted.calls();

@@ -20,13 +20,16 @@ pub(crate) fn check_evidence(
     event_id_at: impl Fn(Position) -> Option<EventId>,
 ) -> Option<Damage> {
     for checkpoint in evidence {
+        let era_end = era_end(facts, head, checkpoint.log_id);
+        // Of a log that is not this one, nothing counts any more.
         let is_ignored = facts.ignored.iter().any(|known| {
-            known.log_id == checkpoint.log_id && known.position >= checkpoint.position
+            known.log_id == checkpoint.log_id
+                && (known.position >= checkpoint.position || era_end.is_none())
         });
         if is_ignored || checkpoint.position == 0 || planted::is(Bug::EvidenceIgnored) {
             continue;
         }
-        let reason = match era_end(facts, head, checkpoint.log_id) {
+        let reason = match era_end {
             None => Some(format!(
                 "state was derived from another log ({})",
                 checkpoint.log_id

@@ -1,11 +1,12 @@
 //! What a log says of itself besides its events: its ids, what was accepted as lost, a
 //! restore. Every run keeps it as it was at its end, so that a log can be read on from there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use retold_core::{Era, LogId, Lost, Position, SequenceNumber, StreamId};
 use serde::{Deserialize, Serialize};
 
+use crate::index::Anchor;
 use crate::log::control::{AcceptedDamage, Control, Fork, KnownPlace, LostEvent, Place};
 use crate::opening::MISSING_EVENTS_MAX;
 use crate::probe::{self, Probe};
@@ -25,7 +26,8 @@ pub(crate) struct Facts {
     pub(crate) eras: Vec<Era>,
     /// Lost events that an operator has accepted.
     pub(crate) lost: BTreeMap<Position, Lost>,
-    accepted_places: BTreeSet<(Position, u64)>,
+    /// Damaged places that an operator has accepted, by segment and offset, with their ends.
+    accepted_places: BTreeMap<(Position, u64), Option<u64>>,
     /// Places of lost tails that an operator has accepted.
     pub(crate) ignored: Vec<KnownPlace>,
     /// The restore that the log began with, if it began with one.
@@ -109,9 +111,11 @@ impl Facts {
 
     fn accept_damage(&mut self, accepted: &AcceptedDamage, head: Position) {
         probe::hit(Probe::DamageAccepted);
-        let places = accepted.places.iter();
-        self.accepted_places
-            .extend(places.map(|place| (place.segment, place.offset)));
+        for place in &accepted.places {
+            let end = self.accepted_places.entry((place.segment, place.offset));
+            let end = end.or_insert(place.end);
+            *end = end.zip(place.end).map(|(one, other)| one.max(other));
+        }
         for run in &accepted.lost {
             // A run is believed only as far as the log goes.
             for position in run.first..=run.last.min(head) {
@@ -125,14 +129,52 @@ impl Facts {
         }
     }
 
+    /// What an operator has accepted as damaged, as if the log had said so from its beginning.
+    pub(crate) fn only_accepted(&self, log_id: LogId) -> Facts {
+        Facts {
+            lost: self.lost.clone(),
+            accepted_places: self.accepted_places.clone(),
+            ..Facts::new(log_id)
+        }
+    }
+
+    /// Forgets what was accepted of what lies behind a place of the log.
+    pub(crate) fn forget_behind(&mut self, end: &Anchor) {
+        self.lost.split_off(&end.next_position);
+        self.accepted_places.split_off(&(end.segment, end.offset));
+    }
+
+    /// Whether the log has damage that was accepted.
+    pub(crate) fn has_damage(&self) -> bool {
+        !self.lost.is_empty() || !self.accepted_places.is_empty()
+    }
+
     /// Whether an operator has accepted a place and all that it lost.
     pub(crate) fn is_accepted(&self, damage: &DamagedPlace) -> bool {
-        let place = (damage.place.segment, damage.place.offset);
+        let Place {
+            segment,
+            offset,
+            end,
+        } = damage.place;
+        let accepted = self.accepted_places.get(&(segment, offset));
+        let is_within = accepted.is_some_and(|accepted| accepted.is_none() || end <= *accepted);
         let are_accepted = |(first, last): &(Position, Position)| {
             let known = self.lost.range(first..=last).count() as u64;
             known == last - first + 1
         };
-        self.accepted_places.contains(&place) && damage.lost.iter().all(are_accepted)
+        is_within && damage.lost.iter().all(are_accepted)
+    }
+
+    /// How much an operator has accepted: lost events, and places.
+    pub(crate) fn accepted(&self) -> (usize, usize) {
+        (self.lost.len(), self.accepted_places.len())
+    }
+
+    /// The same, of what lies before a place of the log.
+    pub(crate) fn accepted_before(&self, end: &Anchor) -> (usize, usize) {
+        let lost = self.lost.range(..end.next_position).count();
+        let places = self.accepted_places.range(..(end.segment, end.offset));
+        (lost, places.count())
     }
 
     /// Whether an operator has accepted that the segment at `next` does not follow the one at
@@ -146,14 +188,7 @@ impl Facts {
         let kept = Kept {
             eras: self.eras.iter().map(|era| (era.log_id, era.from)).collect(),
             lost: self.lost_runs(),
-            accepted: self
-                .accepted_places
-                .iter()
-                .map(|(segment, offset)| Place {
-                    segment: *segment,
-                    offset: *offset,
-                })
-                .collect(),
+            accepted: self.accepted_places().collect(),
             ignored: self.ignored.clone(),
             restore: self.restore,
             holes: self
@@ -200,8 +235,18 @@ impl Facts {
         Some(facts)
     }
 
+    /// The damaged places that an operator has accepted.
+    pub(crate) fn accepted_places(&self) -> impl Iterator<Item = Place> {
+        let places = self.accepted_places.iter();
+        places.map(|((segment, offset), end)| Place {
+            segment: *segment,
+            offset: *offset,
+            end: *end,
+        })
+    }
+
     /// The lost events, neighbours of which nothing else is known as one.
-    fn lost_runs(&self) -> Vec<LostEvent> {
+    pub(crate) fn lost_runs(&self) -> Vec<LostEvent> {
         let mut runs: Vec<LostEvent> = Vec::new();
         for lost in self.lost.values() {
             let next = LostEvent::from_lost(lost);

@@ -68,8 +68,7 @@ pub(crate) fn finish(
     });
     segments.push(Arc::clone(&newest));
     // What cannot be read looks like zeros, and must not be written over.
-    let hides_more = last.unreadable().is_some_and(|at| at >= last.offset());
-    let has_more = last.bytes_from(last.offset()).map_err(read)? > 0 || hides_more;
+    let has_more = last.bytes_from(last.offset()).map_err(read)? > 0 || last.hides_more();
     let scanned_to = last.offset();
     let mut link = last.base();
     let epoch = last.link().epoch + u64::from(!planted::is(Bug::EpochReused));

@@ -1,6 +1,7 @@
 //! Makes the index when a log is opened: runs answer for what they cover, and only what lies
 //! between and behind them is read. Where anything is odd, the whole log is read instead.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,6 +24,11 @@ pub(crate) type Progress = Arc<dyn Fn(Position) + Send + Sync>;
 pub(crate) struct Indexing {
     pub(crate) index: Arc<Index>,
     progress: Option<Progress>,
+    /// Positions that were accepted as lost: what stands there is not taken in, also where it
+    /// can be read again.
+    passes_over: BTreeSet<Position>,
+    /// How much was known to be accepted as damaged when reading began.
+    knew: (usize, usize),
     /// A run was asked and could not answer.
     has_failed: bool,
 }
@@ -36,16 +42,18 @@ pub(crate) fn open(
     writes: bool,
     progress: Option<Progress>,
 ) -> Result<Option<(Survey, Indexing)>, Error> {
-    read(disk, folder, settings, writes, progress, true)
+    read(disk, folder, settings, writes, progress, None)
 }
 
-/// Reads the whole log, whatever runs there are, and writes new ones.
+/// Reads the whole log, whatever runs there are, and writes new ones. What the log says of
+/// itself is known already.
 pub(crate) fn open_anew(
     disk: &Arc<dyn Disk>,
     folder: &Path,
     settings: &IndexOptions,
+    facts: &Facts,
 ) -> Result<Option<(Survey, Indexing)>, Error> {
-    read(disk, folder, settings, true, None, false)
+    read(disk, folder, settings, true, None, Some(facts))
 }
 
 fn read(
@@ -54,7 +62,7 @@ fn read(
     settings: &IndexOptions,
     writes: bool,
     progress: Option<Progress>,
-    uses_runs: bool,
+    known_facts: Option<&Facts>,
 ) -> Result<Option<(Survey, Indexing)>, Error> {
     let Some(mut listed) = opening::list(&**disk, folder)? else {
         return Ok(None);
@@ -83,11 +91,13 @@ fn read(
                 writes_to,
             )),
             progress: progress.clone(),
+            passes_over: BTreeSet::new(),
+            knew: (0, 0),
             has_failed: false,
         }
     };
     let beginning = opening::beginning(files);
-    if let Some(at) = beginning.filter(|_| uses_runs) {
+    if let Some(at) = beginning.filter(|_| known_facts.is_none()) {
         let mut indexing = begin(at);
         let read = behind_runs(files, at, &mut known, &mut indexing)?;
         if let Some((state, last)) = read.filter(|_| !indexing.has_failed) {
@@ -98,22 +108,42 @@ fn read(
         tracing::warn!("the index does not fit the log, which is read as a whole");
         known = load(&**disk, folder, log_id);
     }
-    let mut indexing = begin(beginning.unwrap_or(Anchor {
+    let beginning = beginning.unwrap_or(Anchor {
         segment: 1,
         frame: 0,
         offset: FIRST_FRAME,
         next_position: 1,
         epoch: 0,
         previous: Default::default(),
-    }));
-    let mut state = LogState::new(log_id);
-    let last = opening::walk(files, None, None, &mut state, &mut indexing)?;
-    if indexing.has_failed {
-        let error = std::io::Error::other("a run that was just written cannot be read");
-        return Err(Error::io("make the index", error));
+    });
+    let mut accepted =
+        known_facts.map_or_else(|| Facts::new(log_id), |facts| facts.only_accepted(log_id));
+    loop {
+        let mut indexing = begin(beginning);
+        indexing.passes_over = accepted.lost.keys().copied().collect();
+        indexing.knew = accepted.accepted();
+        let mut state = LogState::after(Arc::new(accepted.clone()));
+        let last = opening::walk(files, None, None, &mut state, &mut indexing)?;
+        if indexing.has_failed {
+            let error = std::io::Error::other("a run that was just written cannot be read");
+            return Err(Error::io("make the index", error));
+        }
+        let found = state.facts.only_accepted(log_id);
+        let knew_all = found == accepted || !writes && indexing.passes_over_all(&state.facts);
+        if knew_all {
+            let survey = opening::conclude(listed, state, last, known)?;
+            return Ok(Some((survey, indexing)));
+        }
+        // The log said only later what was accepted. No run could keep its name until then, or
+        // would have known what its stream misses.
+        accepted = found;
+        let made = indexing
+            .index
+            .runs()
+            .into_iter()
+            .map(|run| run.name.clone());
+        known.strays.extend(made);
     }
-    let survey = opening::conclude(listed, state, last, known)?;
-    Ok(Some((survey, indexing)))
 }
 
 /// Goes from run to run, reads what lies between two of them, and then what lies behind the
@@ -128,7 +158,7 @@ fn behind_runs(
     let secret = index.keys().secret();
     let mut state = LogState::new(index.log_id);
     let mut at = beginning;
-    let mut covered: Option<(Position, Arc<Facts>)> = None;
+    let mut covered: Option<(Anchor, Arc<Facts>)> = None;
     loop {
         let mut has_jumped = false;
         while let Some(candidate) = known.take_at(&at, &secret) {
@@ -148,9 +178,14 @@ fn behind_runs(
             let Some(facts) = facts.filter(stands) else {
                 return Ok(None);
             };
+            // A run from before a loss was accepted may lie between newer ones.
+            if !indexing.passes_over_all(&facts) {
+                return Ok(None);
+            }
             probe::hit(Probe::RunsUsed);
             let facts = Arc::new(facts);
-            covered = Some((index.head().position, Arc::clone(&facts)));
+            indexing.knew = facts.accepted();
+            covered = Some((at, Arc::clone(&facts)));
             state = LogState::after(facts);
             state.head = index.head();
         }
@@ -172,19 +207,35 @@ fn behind_runs(
     }
     let last = opening::walk(files, Some(&at), None, &mut state, indexing)?;
     if let Some((end, facts)) = covered
-        && facts.lost.range(..=end).count() != state.facts.lost.range(..=end).count()
+        && facts.accepted_before(&end) != state.facts.accepted_before(&end)
     {
-        // Of events that were accepted as lost since, the runs do not know that their streams
-        // miss them.
+        // The runs do not know what streams miss of what was accepted as lost since. And where
+        // the history before them was accepted as damaged, it may not be theirs.
         return Ok(None);
     }
-    Ok(Some((state, last)))
+    // What was accepted meanwhile is better known from the beginning: then runs keep names.
+    let is_accepted = state.unaccepted().next().is_none();
+    if is_accepted && index.runs().iter().any(|run| !run.has_name()) {
+        return Ok(None);
+    }
+    let fits = indexing.passes_over_all(&state.facts);
+    Ok(fits.then_some((state, last)))
 }
 
 impl Indexing {
     /// Whether a run could not answer, so that events are missing that were read.
     pub(crate) fn has_failed(&self) -> bool {
         self.has_failed
+    }
+
+    /// Whether nothing is known of what was accepted as lost.
+    fn passes_over_all(&self, facts: &Facts) -> bool {
+        let view = self.index.view_of_all();
+        let mut lost = facts.lost.keys();
+        lost.all(|position| {
+            let location = view.location(*position);
+            location.is_ok_and(|location| location.is_none())
+        })
     }
 
     /// Shows what was taken in, once all is.
@@ -218,10 +269,19 @@ impl Indexing {
 
 impl Intake for Indexing {
     fn events(&mut self, events: &[IndexEntry], has_losses: bool) -> Vec<(StreamId, u64)> {
-        match has_losses {
-            true => self.compare(events),
-            false => self.index.insert(events),
+        if self.passes_over.is_empty() {
+            return match has_losses {
+                true => self.compare(events),
+                false => self.index.insert(events),
+            };
         }
+        let is_kept = |event: &&IndexEntry| !self.passes_over.contains(&event.position);
+        let kept: Vec<IndexEntry> = events.iter().filter(is_kept).cloned().collect();
+        let incomplete = self.compare(&kept);
+        if let Some(last) = events.last() {
+            self.pass_over(last.position);
+        }
+        incomplete
     }
 
     fn pass_over(&mut self, through: Position) {
@@ -235,8 +295,10 @@ impl Intake for Indexing {
         }
         if self.index.is_writable() {
             // What nobody has accepted may still be mended: no run that keeps its name may
-            // remember it.
-            self.index.flush_all(is_whole);
+            // remember it. And what was accepted only now has streams that miss events which
+            // were not compared.
+            self.index
+                .flush_all(is_whole && facts.accepted() == self.knew);
         }
     }
 }

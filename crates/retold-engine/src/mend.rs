@@ -27,9 +27,12 @@ impl Visible {
             return Err(error);
         }
         tracing::warn!(run = run.name, "reading again what a run of the index held");
+        let Some((facts, old)) = before(&index, &run) else {
+            return Ok(());
+        };
         let mut looks = 1;
         let parts = loop {
-            match self.read_again(&index, &run)? {
+            match self.read_again(&index, facts.clone(), &old)? {
                 Ok(parts) => break parts,
                 // A read that failed once may go well the next time; appends must not be refused
                 // for good because of it.
@@ -40,18 +43,25 @@ impl Visible {
                 }
             }
         };
-        if index.replace(&[Part::Run(Arc::clone(&run))], parts) {
+        let replaced: Vec<Part> = old.iter().cloned().map(Part::Run).collect();
+        if index.replace(&replaced, parts) {
             index.note_mended();
-            index.remove(&run.name);
+            old.iter().for_each(|run| index.remove(&run.name));
         }
         Ok(())
     }
 
-    /// What the log says in the place of a run; the inner error says how it is damaged there.
-    fn read_again(&self, index: &Arc<Index>, run: &Run) -> Result<Result<Vec<Part>, Error>, Error> {
-        let (begin, end) = (run.header.begin, run.header.end);
+    /// What the log says in the place of runs; the inner error says how it is damaged there.
+    /// `facts` are what it says before them.
+    fn read_again(
+        &self,
+        index: &Arc<Index>,
+        facts: Facts,
+        old: &[Arc<Run>],
+    ) -> Result<Result<Vec<Part>, Error>, Error> {
+        let (begin, end) = (old[0].header.begin, old[old.len() - 1].header.end);
         let files = opening::reopened(&self.segments());
-        let mut state = LogState::after(index.facts());
+        let mut state = LogState::after(Arc::new(facts));
         let mut refill = Refill {
             table: Table::new(begin),
             index: Arc::clone(index),
@@ -59,13 +69,15 @@ impl Visible {
             end,
         };
         let fits = opening::read_between(&files, &begin, &end, &mut state, &mut refill)?;
-        if let Some(damage) = state.unaccepted().next() {
+        // It may have been accepted later.
+        let accepted = index.facts();
+        if let Some(damage) = state.damage.iter().find(|it| !accepted.is_accepted(it)) {
             return Ok(Err(damage.to_error()));
         }
         if !fits {
             let damage = Damage {
-                position: Some(run.first()),
-                place: Some(format!("index/{}", run.name)),
+                position: Some(old[0].first()),
+                place: Some(format!("index/{}", old[0].name)),
                 reason: "a run is damaged, and the log does not lead through what it held".into(),
                 ..Damage::default()
             };
@@ -73,6 +85,38 @@ impl Visible {
         }
         Ok(Ok(refill.parts))
     }
+}
+
+/// The runs that are to be read again, in order, with what the log says before them: the runs
+/// before the bad one come along as far as they do not tell that. None where it was replaced.
+fn before(index: &Index, bad: &Arc<Run>) -> Option<(Facts, Vec<Arc<Run>>)> {
+    let parts = index.parts();
+    let is_bad = |part: &Part| matches!(part, Part::Run(run) if Arc::ptr_eq(run, bad));
+    let at = parts.iter().position(is_bad)?;
+    let mut old = vec![Arc::clone(bad)];
+    let mut facts = None;
+    for part in parts[..at].iter().rev() {
+        facts = match part {
+            Part::Table(table) => {
+                let table = table.read().unwrap_or_else(PoisonError::into_inner);
+                table.sealed.as_ref().map(|(_, facts)| (**facts).clone())
+            }
+            Part::Run(run) => {
+                let facts = run.facts().ok();
+                if facts.is_none() {
+                    old.insert(0, Arc::clone(run));
+                }
+                facts
+            }
+        };
+        if facts.is_some() {
+            break;
+        }
+    }
+    let mut facts = facts.unwrap_or_else(|| Facts::new(index.log_id));
+    // Which streams miss an event is found when the log is opened.
+    facts.holes.clone_from(&index.facts().holes);
+    Some((facts, old))
 }
 
 /// Fills tables with a stretch of the log, and makes runs of them where that is possible.
@@ -85,9 +129,16 @@ struct Refill {
 
 impl Intake for Refill {
     fn events(&mut self, events: &[IndexEntry], _has_losses: bool) -> Vec<(StreamId, u64)> {
-        for event in events {
+        let lost = &self.index.facts().lost;
+        for event in events
+            .iter()
+            .filter(|event| !lost.contains_key(&event.position))
+        {
             // Incomplete streams are known since the log was opened.
             self.table.insert(event, self.index.keys());
+        }
+        if let Some(last) = events.last() {
+            self.table.pass_over(last.position);
         }
         Vec::new()
     }

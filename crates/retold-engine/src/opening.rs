@@ -9,13 +9,14 @@ use retold_core::{Checkpoint, Damage, Error, LogId, Position};
 
 use crate::disk::{Access, Disk, File, Lock, read_exact};
 use crate::evidence;
-use crate::index::{Anchor, Known, load};
+use crate::index::{Anchor, Known, load, newest_named};
 use crate::log::control::Place;
 use crate::log::frame::{self, Digest};
 use crate::log::scan::{Link, Piece, ScanError, Scanner, run};
 use crate::log::segment::{
     self, FIRST_FRAME, HEADER_BYTES, Head, Segment, SegmentFault, SegmentHeader, log_folder,
 };
+use crate::log::window::STEP_BYTES;
 use crate::planted::{self, Bug};
 use crate::probe::{self, Probe};
 use crate::state::{DamagedPlace, Facts, Intake, LogState};
@@ -112,18 +113,22 @@ pub(crate) fn list(disk: &dyn Disk, folder: &Path) -> Result<Option<Listed>, Err
         let fallback_id = head.flatten().map(|head| head.log_id);
         files.push(open(disk, folder, position, previous_id, fallback_id)?);
     }
-    match (files.is_empty(), head) {
-        (false, _) => Ok(Some(Listed { files, head })),
-        (true, None) => Ok(None),
-        (true, Some(_)) => Err(Error::corrupt(
-            Damage {
-                reason: "HEAD names a segment, but the folder log/ holds none".into(),
-                place: Some("log/".into()),
-                ..Damage::default()
-            },
-            "restore the folder from a backup",
-        )),
-    }
+    let reason = match (files.is_empty(), head) {
+        (false, _) => return Ok(Some(Listed { files, head })),
+        (true, Some(_)) => "HEAD names a segment, but the folder log/ holds none",
+        (true, None) if newest_named(disk, folder).is_some() => {
+            "the folder index/ tells of events, but the folder log/ holds none"
+        }
+        (true, None) => return Ok(None),
+    };
+    Err(Error::corrupt(
+        Damage {
+            reason: reason.into(),
+            place: Some("log/".into()),
+            ..Damage::default()
+        },
+        "restore the folder from a backup",
+    ))
 }
 
 fn open(
@@ -326,10 +331,11 @@ pub(crate) fn walk(
             None => scanner.run(&mut accept),
         };
         walked.map_err(opened.read_error())?;
-        if let Some(offset) = scanner.unreadable()
-            && !planted::is(Bug::UnreadableIsEnd)
-        {
+        let unreadable = scanner.unreadable();
+        for begin in unreadable.filter(|_| !planted::is(Bug::UnreadableIsEnd)) {
             probe::hit(Probe::SectorUnreadable);
+            // Damage of the header has a place of its own.
+            let offset = begin.max(FIRST_FRAME);
             // Read as zeros, which must not be taken for the end of the log.
             let damage = DamagedPlace {
                 file: format!("log/{}", segment::file_name(position)),
@@ -340,6 +346,7 @@ pub(crate) fn walk(
                 place: Place {
                     segment: position,
                     offset,
+                    end: Some(begin + STEP_BYTES),
                 },
             };
             state.note_damage(damage, intake);
@@ -475,26 +482,40 @@ fn enter(
             "move the file elsewhere if it belongs to another log",
         ));
     }
-    let mut note = |segment: Position, reason: &str, lost: Vec<(Position, Position)>| {
+    let mut note = |segment: Position, reason: &str, lost: Vec<(Position, Position)>, end| {
         let damage = DamagedPlace {
             file: format!("log/{}", segment::file_name(segment)),
             offset: 0,
             reason: reason.to_owned(),
             lost,
             known: Vec::new(),
-            place: Place { segment, offset: 0 },
+            place: Place {
+                segment,
+                offset: 0,
+                end,
+            },
         };
         state.note_damage(damage, intake);
     };
     if position > link.next_position {
         probe::hit(Probe::SegmentMissing);
         let lost = run(link.next_position, position);
-        note(link.next_position, "a segment is missing", lost);
+        note(
+            link.next_position,
+            "a segment is missing",
+            lost,
+            Some(position),
+        );
     }
     match header {
         None => {
             probe::hit(Probe::SegmentHeaderDamaged);
-            note(position, "the header of a segment is damaged", Vec::new());
+            note(
+                position,
+                "the header of a segment is damaged",
+                Vec::new(),
+                None,
+            );
         }
         Some(header) => {
             let previous: Option<Digest> = link.previous.filter(|_| position == link.next_position);
@@ -505,6 +526,7 @@ fn enter(
                     position,
                     "a segment does not follow the one before it",
                     Vec::new(),
+                    None,
                 );
             }
         }

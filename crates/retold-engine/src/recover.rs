@@ -12,14 +12,14 @@ use crate::evidence;
 use crate::finish::{self, Finished};
 use crate::heads::Heads;
 use crate::index;
-use crate::log::control::{AcceptedDamage, Control, Fork};
+use crate::log::control::{AcceptedDamage, Control, Fork, LostEvent, Place};
 use crate::log::frame::Kind;
 use crate::log::segment::Head;
 use crate::log::tail::{Draft, Growth, Tail, WriteFailure};
 use crate::opening::{self, Listed};
 use crate::options::Options;
 use crate::planted::{self, Bug};
-use crate::state::{DamagedPlace, LogState};
+use crate::state::DamagedPlace;
 
 /// What an operator accepts.
 #[derive(Debug, Clone)]
@@ -87,6 +87,9 @@ pub(crate) fn recover_as(
         what: "a log in the folder".into(),
     };
     let listed = opening::list(&*disk, folder)?.ok_or_else(no_log)?;
+    // A decision rests on what is there: a run that was removed a moment ago must not come back
+    // after a power cut, as evidence that nobody looked at.
+    index::sync(&*disk, folder).map_err(|error| Error::io("sync the index", error))?;
     let derived = derived_places(&*disk, folder, &listed, &remedy);
     drop(listed);
     let mut heads = Heads::watching(derived);
@@ -158,12 +161,19 @@ pub(crate) fn recover_as(
             (vec![json], Vec::new())
         }
         Remedy::AcceptDamage => {
-            let parts = accepted_parts(&heads, &state, &damaged);
-            let decisions = parts.iter().map(serde_json::to_vec).collect();
+            let accepted = AcceptedDamage {
+                places: damaged.iter().map(|damage| damage.place).collect(),
+                lost: damaged
+                    .iter()
+                    .flat_map(|damage| heads.lost_events(&state, damage))
+                    .collect(),
+            };
             let facts = Arc::make_mut(&mut state.facts);
-            for part in parts {
-                facts.accept(&Control::Damage(part), head);
-            }
+            facts.accept(&Control::Damage(accepted), head);
+            // With all that was accepted before: what the frames say that hold it may be lost
+            // some day, too.
+            let parts = in_parts(facts.lost_runs(), facts.accepted_places().collect());
+            let decisions = parts.iter().map(serde_json::to_vec).collect();
             if !has_lost_tail {
                 // Made again, the index knows which streams miss an event. While a tail is
                 // lost, it is evidence.
@@ -221,18 +231,9 @@ pub(crate) fn recover_as(
 }
 
 /// What is accepted, in parts that each fit a frame.
-fn accepted_parts(
-    heads: &Heads,
-    state: &LogState,
-    damaged: &[DamagedPlace],
-) -> Vec<AcceptedDamage> {
+fn in_parts(lost: Vec<LostEvent>, places: Vec<Place>) -> Vec<AcceptedDamage> {
     /// Entries of one part: some hundred bytes each, far from the length of a frame.
     const ENTRIES_MAX: usize = 10_000;
-    let places: Vec<_> = damaged.iter().map(|damage| damage.place).collect();
-    let lost: Vec<_> = damaged
-        .iter()
-        .flat_map(|damage| heads.lost_events(state, damage))
-        .collect();
     let places = places.chunks(ENTRIES_MAX).map(|places| AcceptedDamage {
         places: places.to_vec(),
         lost: Vec::new(),

@@ -45,7 +45,7 @@ pub(crate) struct LogState {
     pub(crate) damage: Vec<DamagedPlace>,
     pub(crate) head: LogHead,
     pub(crate) frames: u64,
-    /// An event was lost before what is read next: sequence numbers may have holes.
+    /// The log was damaged before what is read next: sequence numbers may have holes.
     pub(crate) has_losses: bool,
 }
 
@@ -72,7 +72,7 @@ impl LogState {
     /// Goes on behind a place up to which the log said this.
     pub(crate) fn after(facts: Arc<Facts>) -> LogState {
         LogState {
-            has_losses: !facts.lost.is_empty(),
+            has_losses: facts.has_damage(),
             facts,
             damage: Vec::new(),
             head: LogHead {
@@ -97,7 +97,7 @@ impl LogState {
         if !matches!(frame.control, Control::Silent) {
             let position = self.head.position;
             Arc::make_mut(&mut self.facts).accept(&frame.control, position);
-            self.has_losses |= !self.facts.lost.is_empty();
+            self.has_losses |= self.facts.has_damage();
         }
         let end = Anchor::behind(segment, &frame);
         let is_whole = self.unaccepted().next().is_none();
@@ -125,7 +125,7 @@ impl LogState {
 
     fn accept_gap(&mut self, segment: Position, gap: Gap, intake: &mut dyn Intake) {
         // Salvaged and lost positions of a gap may alternate, each in order.
-        self.has_losses |= !gap.lost.is_empty();
+        self.has_losses = true;
         self.accept_events(&gap.salvaged, intake);
         let damage = DamagedPlace {
             file: format!("log/{}", segment::file_name(segment)),
@@ -136,6 +136,7 @@ impl LogState {
             place: Place {
                 segment,
                 offset: gap.offset,
+                end: Some(gap.end),
             },
         };
         self.note_damage(damage, intake);
@@ -143,8 +144,9 @@ impl LogState {
 
     /// Notes damage; what it lost is passed over.
     pub(crate) fn note_damage(&mut self, damage: DamagedPlace, intake: &mut dyn Intake) {
+        // Behind it the log may be that of another history.
+        self.has_losses = true;
         if let Some(last) = damage.lost.iter().map(|(_, last)| *last).max() {
-            self.has_losses = true;
             self.head.position = self.head.position.max(last);
             intake.pass_over(last);
         }

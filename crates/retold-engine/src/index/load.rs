@@ -60,7 +60,16 @@ pub(crate) fn load(disk: &dyn Disk, folder: &Path, log_id: LogId) -> Known {
     known
 }
 
-/// Removes all runs.
+/// Makes durable which runs there are.
+pub(crate) fn sync(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
+    match disk.sync_folder(&index_folder(folder)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        synced => synced,
+    }
+}
+
+/// Removes all runs, durably: one that came back after a power cut would tell of a log that is
+/// not there any more.
 pub(crate) fn remove_all(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
     let folder = index_folder(folder);
     let names = match disk.list(&folder) {
@@ -71,7 +80,7 @@ pub(crate) fn remove_all(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
     for name in names.iter().filter(|name| is_of_index(name)) {
         disk.remove(&folder.join(name))?;
     }
-    Ok(())
+    disk.sync_folder(&folder)
 }
 
 /// Whether a file is one that the index makes.
@@ -99,7 +108,9 @@ fn open(
     let file = disk.open(&folder.join(name), Access::Read)?;
     let mut bytes = vec![0; HEADER_BYTES];
     let filled = file.read_at(&mut bytes, 0).unwrap_or(0);
-    let header = Header::decode(&bytes[..filled]).filter(|header| header.log_id == log_id);
+    // After a power cut a file may hold what another one of its name in the making once held.
+    let fits = |header: &Header| header.log_id == log_id && header.fits_name(name);
+    let header = Header::decode(&bytes[..filled]).filter(fits);
     probe::hit(match &header {
         Some(_) => Probe::RunFound,
         None => Probe::RunRejected,

@@ -20,7 +20,7 @@ use retold_core::{EventId, Position, SequenceNumber, StreamHead, StreamId, Text,
 
 pub(crate) use anchor::Anchor;
 pub(crate) use keys::{Keys, StreamKey, Term};
-pub(crate) use load::{Known, is_of_index, load, newest_named, remove_all};
+pub(crate) use load::{Known, is_of_index, load, newest_named, remove_all, sync};
 pub(crate) use merger::Merger;
 pub(crate) use part::{Fault, Part, Reach, RunNumber};
 pub(crate) use run::Run;

@@ -424,7 +424,7 @@ impl Index {
         Ok((file, name))
     }
 
-    /// Gives a finished run its name.
+    /// Gives a finished run its name. Another one of that name stays: it may be evidence.
     pub(crate) fn publish(
         &self,
         header: Header,
@@ -432,7 +432,10 @@ impl Index {
         unnamed: &str,
     ) -> Result<Arc<Run>, BuildError> {
         let place = self.place()?;
-        let name = header.file_name();
+        let taken = place.disk.list(&place.folder)?;
+        let mut names = (0..).map(|nth| header.file_name(nth));
+        let free = names.find(|name| !taken.contains(name));
+        let name = free.expect("there are more numbers than files");
         place
             .disk
             .rename(&place.folder.join(unnamed), &place.folder.join(&name))?;

@@ -75,6 +75,9 @@ pub(crate) struct Place {
     /// The segment, by its first position.
     pub(crate) segment: Position,
     pub(crate) offset: u64,
+    /// Where the damage ends, where that can be said: damage that grows is new damage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) end: Option<u64>,
 }
 
 /// One event, or a run of events of which nothing else is known.

@@ -12,7 +12,7 @@ use retold_core::{LogId, Lost, Position};
 use super::control::Control;
 use super::frame::{self, Digest, FrameFault, Header, Kind};
 use super::record::{self, RecordFault};
-use super::window::{WINDOW_BYTES, Window};
+use super::window::{STEP_BYTES, WINDOW_BYTES, Window};
 use crate::disk::File;
 use crate::index::{IndexEntry, Location};
 use crate::planted::{self, Bug};
@@ -264,9 +264,15 @@ impl Scanner {
         }))
     }
 
-    /// Where the first part of the file begins that the system refused to read, if it did.
-    pub(crate) fn unreadable(&self) -> Option<u64> {
-        self.window.unreadable()
+    /// Where the parts of the file begin that the system refused to read.
+    pub(crate) fn unreadable(&self) -> impl Iterator<Item = u64> {
+        self.window.unreadable().iter().copied()
+    }
+
+    /// Whether something behind the last frame that was read cannot be read.
+    pub(crate) fn hides_more(&self) -> bool {
+        let mut unreadable = self.unreadable();
+        unreadable.any(|begin| begin + STEP_BYTES > self.offset)
     }
 
     /// Whether nothing has been written behind the last frame that was read.

@@ -1,5 +1,6 @@
 //! Reads a file in large steps: what a scan is fast by.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -10,15 +11,16 @@ use crate::disk::File;
 /// Bytes read at once.
 pub(crate) const WINDOW_BYTES: usize = 1024 * 1024;
 
-/// The steps in which a part is read that the system refuses to read as a whole.
-const STEP_BYTES: usize = 4096;
+/// The steps in which a part is read that the system refuses to read as a whole. They begin at
+/// multiples of this, so that what is unreadable has the same name from wherever it was read.
+pub(crate) const STEP_BYTES: u64 = 4096;
 
 /// A file, and the part of it that was read last.
 pub(crate) struct Window {
     file: Arc<dyn File>,
     from: u64,
     bytes: Bytes,
-    unreadable: Option<u64>,
+    unreadable: BTreeSet<u64>,
 }
 
 impl Window {
@@ -27,7 +29,7 @@ impl Window {
             file,
             from: 0,
             bytes: Bytes::new(),
-            unreadable: None,
+            unreadable: BTreeSet::new(),
         }
     }
 
@@ -36,9 +38,9 @@ impl Window {
         self.file.len()
     }
 
-    /// Where the first part begins that the system refused to read, if it did.
-    pub(crate) fn unreadable(&self) -> Option<u64> {
-        self.unreadable
+    /// Where the steps begin that the system refused to read.
+    pub(crate) fn unreadable(&self) -> &BTreeSet<u64> {
+        &self.unreadable
     }
 
     /// Whether only zeros, or nothing, stands at an offset; reads no more than that.
@@ -81,14 +83,17 @@ impl Window {
             buffer.truncate(filled);
             return Ok(buffer);
         }
-        for (step, at) in buffer
-            .chunks_mut(STEP_BYTES)
-            .zip((offset..).step_by(STEP_BYTES))
-        {
+        let end = offset + length as u64;
+        let mut at = offset;
+        while at < end {
+            let begin = at - at % STEP_BYTES;
+            let step_end = end.min(begin + STEP_BYTES);
+            let step = &mut buffer[(at - offset) as usize..(step_end - offset) as usize];
             if self.file.read_at(step, at).is_err() {
                 step.fill(0);
-                self.unreadable.get_or_insert(at);
+                self.unreadable.insert(begin);
             }
+            at = step_end;
         }
         Ok(buffer)
     }

@@ -4,6 +4,7 @@
 mod bytes;
 mod crash;
 mod damage;
+mod decided;
 mod failure;
 mod found;
 mod index;

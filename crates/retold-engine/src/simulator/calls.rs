@@ -1,7 +1,7 @@
 //! The appends that the simulator makes: new ones, repetitions, conflicts, expectations that
 //! hold and that do not, over a few streams.
 
-use retold_core::{Append, Expected, Json, NewEvent, StreamId, Text, Timestamp};
+use retold_core::{Append, Expected, Json, NewEvent, Position, StreamId, Text, Timestamp};
 use uuid::Uuid;
 
 use super::model::Model;
@@ -26,6 +26,8 @@ const SENT_MAX: usize = 24;
 pub(super) struct Caller {
     streams: Vec<StreamId>,
     sent: Vec<Append>,
+    /// Calls whose events are gone, the first one last: they are made again.
+    gone: Vec<Append>,
 }
 
 impl Caller {
@@ -34,7 +36,18 @@ impl Caller {
         Caller {
             streams: STREAMS.map(stream).to_vec(),
             sent: Vec::new(),
+            gone: Vec::new(),
         }
+    }
+
+    /// Makes the calls again that lie behind a position of a log whose older copy took its
+    /// place. The log then often has the same lengths as it had, and another history.
+    pub(super) fn send_again(&mut self, gone: &Model, behind: Position) {
+        let events = (behind + 1..=gone.durable()).rev();
+        let events = events.filter_map(|position| gone.event(position));
+        self.gone = events
+            .map(|event| Append::new(vec![event.clone().into_new()]).by_retold())
+            .collect();
     }
 
     pub(super) fn stream(&self, dice: &mut Dice) -> StreamId {
@@ -72,6 +85,11 @@ impl Caller {
 
     /// An append: new, or one that was made before, as it was or changed.
     pub(super) fn append(&mut self, dice: &mut Dice, model: &Model) -> Append {
+        if dice.percent(80)
+            && let Some(append) = self.gone.pop()
+        {
+            return append;
+        }
         if !self.sent.is_empty() && dice.percent(25) {
             return self.again(dice, model);
         }

@@ -21,6 +21,8 @@ pub(super) struct Harm {
     pub(super) is_sector_unreadable: bool,
     /// A file vanished.
     pub(super) is_missing: bool,
+    /// No file is left that would tell of a log.
+    pub(super) is_nothing_left: bool,
     /// An older copy was put back: of which models the log may now be.
     pub(super) older: Vec<Saved>,
     /// All files were replaced together.
@@ -230,6 +232,9 @@ impl World {
         }
         let at = self.dice.index(self.harm.images.len());
         let (image, saved) = self.harm.images[at].clone();
+        // Files are copied once the machine was started again: what was only in its memory
+        // is gone.
+        self.disk.cut_power(self.dice.next());
         self.following = None;
         if self.dice.percent(40) {
             if self.unknown.is_empty() {
@@ -243,17 +248,25 @@ impl World {
                     saved.model.durable()
                 )
             });
+            if self.dice.flip() {
+                self.caller.send_again(&self.model, saved.model.durable());
+            }
             self.disk.put_back(&image, removes_newer);
             self.harm.is_replaced_whole = removes_newer;
             self.cut_files.clear();
         } else {
-            // A copy that differs, of the log if there is one.
+            // A copy that differs, of the log or of the index if there is one.
             let differs = |path: &&Path| self.disk.content(path) != image.content(path);
             let mut paths: Vec<PathBuf> =
                 image.paths().filter(differs).map(PathBuf::from).collect();
-            let is_of_log = |path: &PathBuf| path.to_string_lossy().contains("/log/");
-            if paths.iter().any(is_of_log) {
-                paths.retain(is_of_log);
+            let folder = if self.dice.percent(70) {
+                "/log/"
+            } else {
+                "/index/"
+            };
+            let is_within = |path: &PathBuf| path.to_string_lossy().contains(folder);
+            if paths.iter().any(is_within) {
+                paths.retain(is_within);
             }
             if paths.is_empty() {
                 return;
@@ -345,8 +358,9 @@ impl World {
     pub(super) fn must_reach(&self, candidate: &Candidate<'_>, has_cut: bool) -> Position {
         let harm = &self.harm;
         let evidence = self.evidence.map_or(0, |evidence| evidence.position);
-        let is_hidden = harm.is_sector_unreadable && harm.decided.damage;
-        let is_guess = harm.spots > 1 || harm.is_sector_harmed || harm.is_missing || is_hidden;
+        // Where a sector was accepted as unreadable, another one may hide behind it.
+        let is_hidden = harm.is_sector_unreadable && self.has_accepted;
+        let is_guess = harm.spots > 1 || harm.is_sector_harmed || harm.is_missing;
         let is_spot = harm.spots > 0 || harm.is_missing;
         // A copy of another time is a log of its own: only what was derived from it shows it.
         if !harm.older.is_empty() {
@@ -354,10 +368,11 @@ impl World {
         }
         // One lie may lose a frame, the next one what would have vouched for it.
         let may_lie_twice = harm.lies > 1 || harm.has_lied && is_spot;
-        if is_guess && has_cut || may_lie_twice {
+        if is_guess && has_cut || is_hidden || may_lie_twice {
             return evidence;
         }
-        if is_spot && has_cut || harm.has_lied {
+        // What a sector that was harmed held may be gone without leaving anything to cut.
+        if is_spot && has_cut || harm.has_lied || harm.is_sector_harmed {
             return candidate
                 .vouched
                 .max(evidence)

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use retold_core::{Entry, Error, EventStore, LogQuery, Position};
+use retold_core::{Entry, Error, EventStore, LogId, LogQuery, Position, RecordedEvent};
 
 use super::engine::{Engine, FOLDER, now};
 use super::harm::Candidate;
@@ -96,7 +96,7 @@ impl World {
         }
     }
 
-    fn before(&self) -> Before {
+    fn before(&mut self) -> Before {
         let paths = self.disk.paths();
         let names = paths.iter().filter_map(|path| path.file_name()?.to_str());
         let newest = names.filter_map(position_of).max();
@@ -104,6 +104,13 @@ impl World {
             self.disk
                 .content(format!("{FOLDER}/log/{}", file_name(newest)))
         };
+        let tells = |path: &PathBuf| {
+            let path = path.to_string_lossy();
+            [".log", ".run", "HEAD"]
+                .iter()
+                .any(|end| path.ends_with(end))
+        };
+        self.harm.is_nothing_left |= self.harm.is_missing && !paths.iter().any(tells);
         Before {
             segment: newest.and_then(|newest| Some((newest, content(newest)?))),
         }
@@ -202,8 +209,9 @@ impl World {
         self.check_evidence(&entries, !decided.losses.is_empty());
         let previous_id = std::mem::replace(&mut self.log_id, log_id);
         // A fork frame may be among what was lost.
-        let may_differ =
-            decided.losses.contains(&log_id) || decided.damage || !self.harm.older.is_empty();
+        let may_differ = decided.losses.contains(&log_id)
+            || self.has_accepted && self.harm.is_any()
+            || !self.harm.older.is_empty();
         assert!(
             log_id == previous_id || may_differ,
             "the log has another id"
@@ -232,10 +240,19 @@ impl World {
         let stranger = entries.iter().find(|entry| !is_known(entry));
         assert!(stranger.is_none(), "the log never held {stranger:?}");
         drop(engine);
-        match self.harm.is_any() {
-            true => self.decide(),
-            false => self.remove_index(),
+        if self.has_accepted {
+            // A run that covers accepted damage cannot be mended from the log.
+            return match self.harm.is_any() {
+                true => self.decide(),
+                false => self.remove_index(),
+            };
         }
+        let damage = verify_on(&self.disk, FOLDER).map(|report| report.damage.len());
+        assert!(
+            !matches!(damage, Ok(0)),
+            "the log has no damage, but {unreadable} of its events cannot be read"
+        );
+        self.decide();
     }
 
     /// A run that covers accepted damage cannot be mended from the log: the operator has the
@@ -278,7 +295,7 @@ impl World {
         }
         let rest = &entries[kept.len()..];
         assert!(
-            goes_on_with(rest, &self.unknown),
+            goes_on_with(rest, &self.unknown, false),
             "something is in the log that was never appended, or not there: {:?}, unknown were {:?}",
             rest.iter().map(Entry::position).collect::<Vec<_>>(),
             self.unknown
@@ -290,7 +307,7 @@ impl World {
     }
 
     /// The log may be shorter, or another one, as far as the faults explain it.
-    fn match_harmed(&self, entries: &[Entry], has_cut: bool, log_id: retold_core::LogId) -> Model {
+    fn match_harmed(&self, entries: &[Entry], has_cut: bool, log_id: LogId) -> Model {
         let decided = &self.harm.decided;
         let is_forked = decided.losses.contains(&log_id);
         let mut reasons = Vec::new();
@@ -298,7 +315,9 @@ impl World {
             let kept = candidate.model.entries();
             let differs = entries.iter().zip(kept).position(|(found, kept)| {
                 let is_lost = decided.damage && matches!(found, Entry::Lost(_));
-                !is_lost && !is_same(found, kept)
+                // The decision that it is lost may itself be lost.
+                let was_lost = (is_forked || decided.damage) && matches!(kept, Entry::Lost(_));
+                !is_lost && !was_lost && !is_same(found, kept)
             });
             if let Some(nth) = differs {
                 reasons.push(format!(
@@ -310,13 +329,13 @@ impl World {
                 continue;
             }
             let rest = entries.get(kept.len()..).unwrap_or_default();
-            let rest_is_known = goes_on_with(rest, candidate.unknown)
+            let rest_is_known = goes_on_with(rest, candidate.unknown, decided.damage)
                 || decided.damage && rest.iter().all(|entry| matches!(entry, Entry::Lost(_)));
             if !rest_is_known {
                 reasons.push("it goes on with what was never appended".to_owned());
                 continue;
             }
-            let must_reach = match is_forked {
+            let must_reach = match is_forked || self.harm.is_nothing_left {
                 true => 0,
                 false => self.must_reach(&candidate, has_cut),
             };
@@ -481,18 +500,19 @@ fn is_cut_file(path: &std::path::Path) -> bool {
     path.to_string_lossy().contains("/cut-")
 }
 
-/// Whether the rest of a log is made of whole calls, in their order, each at most once.
-fn goes_on_with(rest: &[Entry], unknown: &[Vec<retold_core::RecordedEvent>]) -> bool {
+/// Whether the rest of a log is made of whole calls, in their order, each at most once; where
+/// damage was accepted, events of them may be lost.
+fn goes_on_with(rest: &[Entry], unknown: &[Vec<RecordedEvent>], may_be_lost: bool) -> bool {
     let mut rest = rest;
     for call in unknown {
         if rest.is_empty() {
             return true;
         }
         let fits = rest.len() >= call.len()
-            && rest
-                .iter()
-                .zip(call)
-                .all(|(found, event)| is_same(found, &Entry::Event(event.clone())));
+            && rest.iter().zip(call).all(|(found, event)| {
+                may_be_lost && matches!(found, Entry::Lost(_))
+                    || is_same(found, &Entry::Event(event.clone()))
+            });
         if fits {
             rest = &rest[call.len()..];
         }

@@ -77,7 +77,10 @@ impl World {
             Err(_) if has_died => {}
             Err(Error::Corrupt { .. }) => self.begin_anew(),
             // Reading failed because of the index, not of the log.
-            Err(Error::NotFound { .. }) => self.remove_index(),
+            Err(Error::NotFound { .. }) if self.has_accepted => self.remove_index(),
+            Err(Error::NotFound { .. }) => {
+                panic!("the log was refused, but nothing is wrong with it")
+            }
             Err(error) => panic!("an operator cannot accept what is wrong: {error}"),
         }
         if has_died {
@@ -116,6 +119,7 @@ impl World {
     fn begin_anew(&mut self) {
         self.note(|| "the log cannot be opened, and there is no backup: a new one".to_owned());
         self.disk.restore_backup(&Default::default());
+        self.log_id = Uuid::from_u64_pair(self.dice.next(), self.dice.next());
         self.has_accepted = false;
         self.mend_reads();
         self.model = Model::default();

@@ -114,7 +114,8 @@ impl World {
             }
             Err(Error::Full { .. }) if self.disk.has_room_limit() => {}
             Err(Error::Poisoned { .. }) if self.disk.failures() > 0 || self.disk.has_halted() => {}
-            Err(Error::Corrupt { .. } | Error::Io { .. }) if self.disk.failures() > 0 => {}
+            Err(Error::Corrupt { .. } | Error::Io { .. })
+                if self.disk.failures() > 0 || self.disk.has_halted() => {}
             Err(error) => panic!("a restore is refused: {error}"),
         }
         match is_last && answer_is_ok {

@@ -124,7 +124,7 @@ impl EngineStore {
         if indexing.has_failed() || is_behind {
             // What was read of the end is not in the index, or says that events are lost whose
             // streams the runs do not know to miss them.
-            let anew = indexing::open_anew(&disk, &folder, &options.index)?;
+            let anew = indexing::open_anew(&disk, &folder, &options.index, &finished.state.facts)?;
             let survey;
             (survey, indexing) = anew.expect("the log was there a moment ago");
             finished = finish::finish(&*disk, &folder, survey, &mut indexing, moved_at, false)?;
@@ -182,13 +182,16 @@ impl EngineStore {
             let mut tail = tail.map_err(|error| Error::io("open the log for writing", error))?;
             // No epoch is used twice: the mark that begins this one is durable before anything
             // else is written. A full disk is no obstacle to reading.
-            match tail.write(Draft::mark(end.next_position)) {
-                Ok(_) => {}
-                Err(WriteFailure::Full) => probe::hit(Probe::OpenedWithoutRoom),
+            let needs_mark = match tail.write(Draft::mark(end.next_position)) {
+                Ok(_) => false,
+                Err(WriteFailure::Full) => {
+                    probe::hit(Probe::OpenedWithoutRoom);
+                    true
+                }
                 Err(WriteFailure::Failed(error)) => {
                     return Err(Error::io("open the log for writing", error));
                 }
-            }
+            };
             visible.extend(tail.take_begun());
             let head = visible.head();
             let clock = Arc::clone(&options.clock);
@@ -203,7 +206,7 @@ impl EngineStore {
             let shown_for = Arc::clone(&visible);
             background = lock.take().map(Arc::new).map(|lock| Background {
                 merger: Merger::new(shown_for, unused, Arc::clone(&lock)),
-                syncer: Syncer::new(tail, made_for, shown, lock),
+                syncer: Syncer::new(tail, made_for, shown, needs_mark, lock),
             });
             writer = Some(made);
         }

@@ -2,6 +2,7 @@
 //! each event with what the log says of it. The index is derived, so nothing is lost where it
 //! is wrong; but a wrong answer could let an event in twice.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,6 +47,8 @@ impl IndexVerified {
 pub(super) struct Compared {
     pub(super) heads: Heads,
     view: Option<View>,
+    /// Positions of which the index is to know nothing: they were accepted as lost.
+    lost: BTreeSet<Position>,
     found: IndexVerified,
 }
 
@@ -61,6 +64,7 @@ impl Compared {
             return Compared {
                 heads,
                 view: None,
+                lost: BTreeSet::new(),
                 found,
             };
         };
@@ -85,6 +89,7 @@ impl Compared {
         Compared {
             heads,
             // A damaged run answers nothing for certain.
+            lost: survey.state.facts.lost.keys().copied().collect(),
             view: (found.faults == 0 && found.runs > 0).then(|| index.view_of_all()),
             found,
         }
@@ -125,7 +130,9 @@ impl Intake for Compared {
     fn events(&mut self, events: &[IndexEntry], has_losses: bool) -> Vec<(StreamId, u64)> {
         if let Some(view) = &self.view {
             let through = self.found.through;
-            let covered = events.iter().filter(|event| event.position <= through);
+            let covered = events
+                .iter()
+                .filter(|event| event.position <= through && !self.lost.contains(&event.position));
             for event in covered {
                 let wrong = match difference(view, event) {
                     Ok(None) => continue,

@@ -34,13 +34,14 @@ impl Syncer {
         tail: Tail,
         writer: Arc<Writer>,
         visible: Arc<Visible>,
+        needs_mark: bool,
         lock: Arc<Lock>,
     ) -> Syncer {
         Syncer {
             tail,
             writer,
             visible,
-            needs_mark: false,
+            needs_mark,
             _lock: lock,
         }
     }

@@ -258,7 +258,9 @@ async fn decisions_about_the_log_are_json_in_frames_of_their_own() {
         "sequenceNumber": 1,
         "eventId": Uuid::from_u128(1),
     });
-    let place = json!({ "segment": 1, "offset": frame.offset });
+    let bytes = reader::segment(&bytes).frames[3].offset - frame.offset;
+    let end = frame.offset + bytes;
+    let place = json!({ "segment": 1, "offset": frame.offset, "end": end });
     let losses = json!({ "places": [], "lost": [lost] });
     let places = json!({ "places": [place], "lost": [] });
     assert_eq!(json[4..], [losses.clone(), losses, places.clone(), places]);

@@ -351,10 +351,7 @@ impl World {
 
     fn put_back(&mut self, image: &Image, removes_newer: bool) {
         if removes_newer {
-            let all: Vec<PathBuf> = self.names.live.keys().cloned().collect();
-            for path in all {
-                self.names.set(&path, None);
-            }
+            self.names = Names::default();
         }
         for (path, copied) in &image.0 {
             self.place_copy(path, copied);

@@ -119,14 +119,27 @@ impl Header {
         self.end.next_position - 1
     }
 
-    /// What the file is called: positions, and a part of the digest that it ends with, so that
-    /// runs of different histories never take one another's place.
-    pub(crate) fn file_name(&self) -> String {
+    /// What the file is called: positions, a part of the digest that it ends with, and a number
+    /// where there are several of them.
+    pub(crate) fn file_name(&self, number: usize) -> String {
+        let number = match number {
+            0 => String::new(),
+            number => format!("-{number}"),
+        };
+        format!("{}{number}.run", self.stem())
+    }
+
+    /// Whether a file of this name may have this header.
+    pub(crate) fn fits_name(&self, name: &str) -> bool {
+        name.starts_with(&self.stem())
+    }
+
+    fn stem(&self) -> String {
         let digest: String = self.end.previous[..4]
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        format!("{:020}-{:020}-{digest}.run", self.first(), self.last())
+        format!("{:020}-{:020}-{digest}", self.first(), self.last())
     }
 
     pub(crate) fn section(&self, section: Section) -> Place {

@@ -208,6 +208,11 @@ impl Run {
         names::list(self, from, limit, reach)
     }
 
+    /// Whether the file is there when the log is opened next.
+    pub(crate) fn has_name(&self) -> bool {
+        self.name.ends_with(".run")
+    }
+
     /// What the log said up to the end of the run.
     pub(crate) fn facts(&self) -> Result<Facts, Fault> {
         let place = self.header.section(Section::Facts);
@@ -219,7 +224,10 @@ impl Run {
             bytes.extend_from_slice(self.page(page, Reach::Disk)?.payload());
         }
         bytes.truncate(usize::try_from(place.entries).unwrap_or(usize::MAX));
-        Facts::from_json(&bytes).ok_or(self.bad())
+        let mut facts = Facts::from_json(&bytes).ok_or(self.bad())?;
+        // What was accepted behind it may be lost again, with its acceptance.
+        facts.forget_behind(&self.header.end);
+        Ok(facts)
     }
 
     /// The positions behind `after` that are listed under a hash, in ascending order.

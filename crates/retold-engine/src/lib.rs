@@ -6,6 +6,7 @@
 pub mod disk;
 mod evidence;
 mod facts;
+mod fast_map;
 mod finish;
 mod follower;
 mod heads;

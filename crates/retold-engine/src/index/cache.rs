@@ -1,7 +1,5 @@
 //! The pages that were read lately. Bounded in bytes, shared by all runs.
 
-use std::hash::{BuildHasherDefault, DefaultHasher};
-
 use quick_cache::Weighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
@@ -16,7 +14,7 @@ pub(crate) struct PageCache {
 
 /// Hashes alike in every process, so that a simulated run reads the same pages each time: the
 /// numbers are our own, and nobody can choose them to collide.
-type Hasher = BuildHasherDefault<DefaultHasher>;
+type Hasher = foldhash::fast::FixedState;
 
 #[derive(Clone)]
 struct Bytes;

@@ -1,7 +1,7 @@
 //! The table in memory: the newest events, until it is full and becomes a run.
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use super::anchor::Anchor;
 use super::keys::{Keys, ShortHash, StreamKey, Term};
 use super::part::{Block, Span};
 use super::{IndexEntry, Location};
+use crate::fast_map::FastMap;
 use crate::state::Facts;
 
 /// Stands for the position of an event that is missing.
@@ -30,10 +31,10 @@ pub(crate) struct Table {
     pub(crate) sealed: Option<(Anchor, Arc<Facts>)>,
     pub(crate) locations: Vec<Location>,
     pub(crate) blocks: Vec<Block>,
-    pub(crate) ids: HashMap<EventId, u32>,
-    pub(crate) streams: HashMap<StreamKey, Sequences>,
+    pub(crate) ids: FastMap<EventId, u32>,
+    pub(crate) streams: FastMap<StreamKey, Sequences>,
     /// By hash of the term: a hit is confirmed by whoever reads the record.
-    pub(crate) terms: HashMap<ShortHash, Postings>,
+    pub(crate) terms: FastMap<ShortHash, Postings>,
     /// The streams that begin here, with their first positions.
     pub(crate) names: BTreeMap<StreamId, u32>,
     pub(crate) last_event_id: EventId,
@@ -77,9 +78,9 @@ impl Table {
             sealed: None,
             locations: Vec::new(),
             blocks: Vec::new(),
-            ids: HashMap::new(),
-            streams: HashMap::new(),
-            terms: HashMap::new(),
+            ids: FastMap::default(),
+            streams: FastMap::default(),
+            terms: FastMap::default(),
             names: BTreeMap::new(),
             last_event_id: Uuid::nil(),
             last_persisted_at: Timestamp::MIN,

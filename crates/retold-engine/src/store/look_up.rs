@@ -1,13 +1,12 @@
 //! What a caller looks up before its append reaches the writer, so that a slow look-up holds
 //! up nobody else.
 
-use std::collections::HashMap;
-
 use retold_core::{
     Append, Appended, Condition, Damage, Error, Identity, Position, RecordedEvent, SequenceNumber,
     StreamId,
 };
 
+use crate::fast_map::FastMap;
 use crate::index::{Fault, View};
 use crate::state::{RECORD_ADVICE, damaged_stream};
 use crate::visible::Visible;
@@ -106,7 +105,7 @@ pub(super) fn heads<'a>(
     view: &View,
     streams: impl Iterator<Item = &'a StreamId>,
 ) -> Result<Result<LookedUp, Error>, Fault> {
-    let mut heads: HashMap<StreamId, SequenceNumber> = HashMap::new();
+    let mut heads: FastMap<StreamId, SequenceNumber> = FastMap::default();
     for stream in streams {
         if heads.contains_key(stream) {
             continue;

@@ -1,9 +1,8 @@
 //! What was encoded lately: the events that a look-up among the durable ones may have missed.
 
-use std::collections::HashMap;
-
 use retold_core::{EventId, Position, RecordedEvent, SequenceNumber, StreamHead, StreamId};
 
+use crate::fast_map::FastMap;
 use crate::planted::{self, Bug};
 
 /// Events after which a generation is closed: more than a few groups hold, and few enough to
@@ -20,8 +19,8 @@ pub(crate) struct Recent {
 
 #[derive(Default)]
 struct Generation {
-    ids: HashMap<EventId, Position>,
-    heads: HashMap<StreamId, StreamHead>,
+    ids: FastMap<EventId, Position>,
+    heads: FastMap<StreamId, StreamHead>,
     last: Position,
 }
 
@@ -89,5 +88,5 @@ pub(crate) struct LookedUp {
     /// The look-up holds through this position: none of the call's ids is known up to here.
     pub(crate) through: Position,
     /// The heads of all streams that the call writes or has conditions on; 0 for none.
-    pub(crate) heads: HashMap<StreamId, SequenceNumber>,
+    pub(crate) heads: FastMap<StreamId, SequenceNumber>,
 }

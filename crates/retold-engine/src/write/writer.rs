@@ -1,19 +1,20 @@
 //! The writer: judges appends against what is encoded and encodes them into groups. Callers
 //! run it themselves, under a lock that is never held while the disk works.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use retold_core::{
-    Append, Appended, Clock, ClockWarning, Condition, Error, LogId, PersistedClock, Position,
-    RecordedEvent, SequenceNumber, StreamId, Timestamp,
+    Append, Appended, Clock, ClockWarning, Condition, Error, LogId, NewEvent, PersistedClock,
+    Position, RecordedEvent, SequenceNumber, StreamId, Timestamp,
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::group::{Answer, Failure, Group, Waiter, ids_of};
 use super::recent::{LookedUp, Recent};
 use super::statistics::WriteStatistics;
+use crate::fast_map::FastMap;
 use crate::log::frame::Kind;
 use crate::planted::{self, Bug};
 use crate::probe::{self, Probe};
@@ -114,9 +115,14 @@ impl Writer {
                 rests_on,
                 room: Some(room),
             }),
-            Judgement::Accepted { heads } => {
+            Judgement::Accepted { sequences } => {
                 let date = queue.date(&*self.clock);
-                queue.encode_append(self.log_id, append, heads, date, reply, room);
+                let events = append.into_events().into_iter().zip(sequences);
+                let events = events.zip(queue.next_position..);
+                let record = |((event, sequence), position): ((NewEvent, _), _)| {
+                    event.record(sequence, position, date)
+                };
+                queue.encode(self.log_id, events.map(record).collect(), reply, Some(room));
             }
         }
         drop(queue);
@@ -252,9 +258,9 @@ enum Judgement {
         error: Error,
         rests_on: Position,
     },
-    /// To be encoded, behind these heads of its streams.
+    /// To be encoded, each event under its sequence number.
     Accepted {
-        heads: HashMap<StreamId, SequenceNumber>,
+        sequences: Vec<SequenceNumber>,
     },
 }
 
@@ -273,12 +279,12 @@ impl Queue {
         if looked_up.through < self.recent.floor() {
             return Judgement::Stale;
         }
-        let id = |event: &retold_core::NewEvent| self.recent.position_of(&event.metadata.event_id);
+        let id = |event: &NewEvent| self.recent.position_of(&event.metadata.event_id);
         if let Some(at) = append.events().iter().filter_map(id).max() {
             return Judgement::Known { at };
         }
         let mut rests_on = 0;
-        let mut heads = HashMap::new();
+        let mut heads: FastMap<&StreamId, SequenceNumber> = FastMap::default();
         let conditions = append
             .conditions()
             .iter()
@@ -292,39 +298,26 @@ impl Queue {
             .map(|event| &event.stream)
             .chain(conditions)
         {
-            let head = match self.recent.head(stream) {
-                Some(head) => {
-                    rests_on = rests_on.max(head.position);
-                    head.sequence_number
-                }
-                None => looked_up.heads.get(stream).copied().unwrap_or(0),
-            };
-            heads.insert(stream.clone(), head);
+            heads.entry(stream).or_insert_with(|| {
+                let Some(head) = self.recent.head(stream) else {
+                    return looked_up.heads.get(stream).copied().unwrap_or(0);
+                };
+                rests_on = rests_on.max(head.position);
+                head.sequence_number
+            });
         }
-        match append.check_conditions(|stream| heads.get(stream).copied().unwrap_or(0)) {
-            Ok(()) => Judgement::Accepted { heads },
-            Err(error) => Judgement::Refused { error, rests_on },
+        if let Err(error) =
+            append.check_conditions(|stream| heads.get(stream).copied().unwrap_or(0))
+        {
+            return Judgement::Refused { error, rests_on };
         }
-    }
-
-    fn encode_append(
-        &mut self,
-        log_id: LogId,
-        append: Append,
-        mut heads: HashMap<StreamId, SequenceNumber>,
-        date: Timestamp,
-        reply: oneshot::Sender<Answer>,
-        room: OwnedSemaphorePermit,
-    ) {
-        let mut events = Vec::with_capacity(append.events().len());
-        for (event, position) in append.into_events().into_iter().zip(self.next_position..) {
-            let head = heads.get_mut(&event.stream);
-            let sequence = head.expect("the judgement looked at each event's stream");
-            *sequence += 1;
-            let sequence = *sequence;
-            events.push(event.record(sequence, position, date));
+        let mut sequences = Vec::with_capacity(append.events().len());
+        for event in append.events() {
+            let head = heads.entry(&event.stream).or_default();
+            *head += 1;
+            sequences.push(*head);
         }
-        self.encode(log_id, events, reply, Some(room));
+        Judgement::Accepted { sequences }
     }
 
     fn encode(

@@ -11,7 +11,15 @@ use super::answer::Code;
 use super::schema::ProblemBody;
 
 /// Schemas that refuse what they do not name.
-const STRICT: [&str; 4] = ["NewEvent", "NewEvents", "Transition", "MakeSnapshot"];
+const STRICT: [&str; 7] = [
+    "NewEvent",
+    "NewEvents",
+    "AppendTogether",
+    "StreamEvent",
+    "Check",
+    "Transition",
+    "MakeSnapshot",
+];
 
 /// Operations whose body may be left out.
 const BODY_OPTIONAL: [&str; 1] = ["make_snapshot"];

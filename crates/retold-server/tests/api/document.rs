@@ -36,6 +36,7 @@ async fn every_call_of_the_design_is_described_and_runs() {
         "GET /v1/events".into(),
         "POST /v1/events".into(),
         "GET /v1/events/{eventId}".into(),
+        "POST /v1/append".into(),
         "POST /v1/restore".into(),
         "GET /v1/machines".into(),
         "GET /v1/machines/{aggregateType}".into(),
@@ -211,6 +212,10 @@ async fn answers_are_as_described() {
     ] {
         answers.push(("get", template, service.get(&path).await));
     }
+    let note = json!({"aggregateType": "Note", "aggregateId": "1", "eventType": "t", "payload": 1});
+    let together = json!({"events": [note]});
+    let together = service.post("/v1/append", together).await;
+    answers.push(("post", "/v1/append".into(), together));
     let summary = service.post_lines("/v1/events?results=summary", "{}").await;
     answers.push(("post", "/v1/events".into(), summary));
     for (method, path, answer) in answers {

@@ -42,6 +42,12 @@ fn body_of(operation: &Value) -> Option<(String, String)> {
     let media_types = operation["requestBody"]["content"].as_object()?;
     let body = match operation["operationId"].as_str().unwrap() {
         "append" => json!({"eventType": "t", "payload": 1}).to_string(),
+        "append_together" => {
+            let event = json!({
+                "aggregateType": "Note", "aggregateId": "1", "eventType": "t", "payload": 1,
+            });
+            json!({ "events": [event] }).to_string()
+        }
         "transition" => {
             json!({"fromState": null, "toState": "IN_PROGRESS", "event": "start_work"}).to_string()
         }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod append;
 mod bad_input;
 mod bulk;
 mod document;

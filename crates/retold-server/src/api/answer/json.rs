@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use retold::SequenceNumber;
+use retold::{EventId, SequenceNumber};
 use serde::Serialize;
 
 use super::{Code, Problem};
@@ -26,6 +26,14 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Result<Respons
 pub(crate) fn etag(mut response: Response, sequence: SequenceNumber) -> Response {
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{sequence}\"")) {
         response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// Adds where an event that was written is found.
+pub(crate) fn with_location(mut response: Response, event_id: &EventId) -> Response {
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/events/{event_id}")) {
+        response.headers_mut().insert(header::LOCATION, location);
     }
     response
 }

@@ -7,7 +7,7 @@ mod problem;
 mod sse;
 
 pub(crate) use errors::Code;
-pub(crate) use json::{etag, json, with_sequence};
+pub(crate) use json::{etag, json, with_location, with_sequence};
 pub(crate) use ndjson::{EventPages, NDJSON, ndjson, write_line};
 pub(crate) use problem::Problem;
 pub(crate) use sse::live;

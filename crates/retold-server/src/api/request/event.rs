@@ -1,6 +1,7 @@
 //! Events as they are sent: one to be appended, and one that was recorded elsewhere.
 
-use retold::{EventId, Expected, Metadata, NewEvent, RecordedEvent, StreamId, Text};
+use retold::{EventId, Expected, Metadata, NewEvent, RecordedEvent, StreamId, Text, limits};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::fields::opaque;
@@ -117,6 +118,37 @@ pub(crate) fn new_event(
     event.metadata = fields.metadata()?.0;
     trace.note(&mut event.metadata);
     Ok(event)
+}
+
+/// Takes the events of a call that writes several out of its fields.
+pub(crate) fn new_events(
+    fields: &mut Fields<'_>,
+    target: Option<&StreamId>,
+    trace: &Trace,
+) -> Result<Vec<NewEvent>, Problem> {
+    let list = fields.list("events", "events", limits::EVENTS_PER_APPEND_MAX)?;
+    let list = list.ok_or_else(|| Problem::invalid("events", "must be a list of events"))?;
+    let read = |event: &RawValue| {
+        let mut fields = Fields::of_element("events", event.get())?;
+        let event = new_event(&mut fields, target, trace)?;
+        fields.finish()?;
+        Ok(event)
+    };
+    list.into_iter().map(read).collect()
+}
+
+/// Takes what a call expects of streams, none unless given, out of its fields.
+pub(crate) fn checks(fields: &mut Fields<'_>) -> Result<Vec<(StreamId, Expected)>, Problem> {
+    let list = fields.list("checks", "checks", limits::CONDITIONS_PER_APPEND_MAX)?;
+    let read = |check: &RawValue| {
+        let mut fields = Fields::of_element("checks", check.get())?;
+        let stream = fields.stream(None)?;
+        let expected = fields.expected()?;
+        let expected = expected.ok_or_else(|| Problem::invalid("expected", "must be given"))?;
+        fields.finish()?;
+        Ok((stream, expected))
+    };
+    list.unwrap_or_default().into_iter().map(read).collect()
 }
 
 /// Reads an event that was recorded elsewhere.

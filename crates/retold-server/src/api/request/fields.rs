@@ -117,6 +117,26 @@ impl<'a> Fields<'a> {
             .transpose()
     }
 
+    /// The members of a list of at most `max`, described for the error by `kind`.
+    pub(crate) fn list(
+        &mut self,
+        name: &str,
+        kind: &str,
+        max: usize,
+    ) -> Result<Option<Vec<&'a RawValue>>, Problem> {
+        let full = self.full(name);
+        let Some(raw) = self.raw(name) else {
+            return Ok(None);
+        };
+        let list: Vec<&RawValue> = serde_json::from_str(raw.get())
+            .map_err(|_| Problem::invalid(&full, format!("must be a list of {kind}")))?;
+        if list.len() > max {
+            let detail = format!("accept {full}: {} are over the limit of {max}", list.len());
+            return Err(Problem::new(Code::TooLarge, detail).field(full));
+        }
+        Ok(Some(list))
+    }
+
     /// The names in an object, which stays to be taken; none where it is not given.
     pub(crate) fn object_names(&self, name: &'static str) -> Result<Vec<String>, Problem> {
         let Some((_, raw)) = self.given.iter().find(|(known, _)| known == name) else {

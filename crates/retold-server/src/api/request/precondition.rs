@@ -37,6 +37,21 @@ pub(crate) fn expectation(
     }
 }
 
+/// Refuses HTTP's own expectations where a call is about several streams.
+pub(crate) fn no_expectation(headers: &HeaderMap) -> Result<(), Problem> {
+    let given = [(IF_MATCH, "If-Match"), (IF_NONE_MATCH, "If-None-Match")];
+    match given
+        .iter()
+        .find(|(header, _)| headers.contains_key(header))
+    {
+        None => Ok(()),
+        Some((_, name)) => Err(Problem::invalid(
+            *name,
+            "must not be given: checks say which stream they mean",
+        )),
+    }
+}
+
 fn single<'a>(
     headers: &'a HeaderMap,
     header: &HeaderName,

@@ -2,18 +2,19 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use retold::{Appended, Direction, NewEvent, RecordedEvent, StreamId, StreamQuery};
+use retold::{Appended, Direction, RecordedEvent, StreamId, StreamQuery};
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use crate::App;
-use crate::api::answer::{Code, EventPages, Problem, etag, json, ndjson, with_sequence};
+use crate::api::answer::{
+    Code, EventPages, Problem, etag, json, ndjson, with_location, with_sequence,
+};
 use crate::api::limits::{APPEND_BODY_BYTES_MAX, bytes_of_page};
 use crate::api::request::{
     EventFields, Fields, Form, Parameters, SentJson, Target, Trace, accept, expectation, new_event,
-    read, text,
+    new_events, read, text,
 };
 use crate::api::schema;
 
@@ -25,11 +26,12 @@ pub(super) struct AppendedOne<'a> {
     pub(super) event: &'a RecordedEvent,
 }
 
+/// What several events came to.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct AppendedSeveral<'a> {
-    is_new: bool,
-    events: &'a [RecordedEvent],
+pub(super) struct AppendedSeveral<'a> {
+    pub(super) is_new: bool,
+    pub(super) events: &'a [RecordedEvent],
 }
 
 #[derive(Serialize)]
@@ -73,7 +75,7 @@ pub(crate) async fn append(
     let in_body = fields.expected()?;
     let is_several = fields.has("events");
     let events = match is_several {
-        true => several(&mut fields, &stream, &trace)?,
+        true => new_events(&mut fields, Some(&stream), &trace)?,
         false => vec![new_event(&mut fields, Some(&stream), &trace)?],
     };
     fields.finish()?;
@@ -89,7 +91,7 @@ pub(crate) async fn append(
         [event] if !is_several => json(status, &AppendedOne { is_new, event })?,
         events => json(status, &AppendedSeveral { is_new, events })?,
     };
-    located(response, &events)
+    Ok(located(response, &events))
 }
 
 /// Whether events with the name of a transition are recorded unchecked.
@@ -101,29 +103,6 @@ pub(super) fn trusts(parameters: &mut Parameters) -> Result<bool, Problem> {
     }
 }
 
-fn several(
-    fields: &mut Fields<'_>,
-    stream: &StreamId,
-    trace: &Trace,
-) -> Result<Vec<NewEvent>, Problem> {
-    let invalid = || Problem::invalid("events", "must be a list of events");
-    let list = fields.raw("events").ok_or_else(invalid)?;
-    let list: Vec<&RawValue> = serde_json::from_str(list.get()).map_err(|_| invalid())?;
-    let max = retold::limits::EVENTS_PER_APPEND_MAX;
-    if list.len() > max {
-        let detail = format!("accept events: {} are over the limit of {max}", list.len());
-        return Err(Problem::new(Code::TooLarge, detail).field("events"));
-    }
-    list.into_iter()
-        .map(|event| {
-            let mut fields = Fields::of_element("events", event.get())?;
-            let event = new_event(&mut fields, Some(stream), trace)?;
-            fields.finish()?;
-            Ok(event)
-        })
-        .collect()
-}
-
 /// The status of a write: a repeated one made nothing.
 pub(super) fn written(is_new: bool) -> StatusCode {
     match is_new {
@@ -133,18 +112,12 @@ pub(super) fn written(is_new: bool) -> StatusCode {
 }
 
 /// Adds where the first event is found, and the entity tag after the last.
-pub(super) fn located(
-    mut response: Response,
-    events: &[RecordedEvent],
-) -> Result<Response, Problem> {
+pub(super) fn located(response: Response, events: &[RecordedEvent]) -> Response {
     let (Some(first), Some(last)) = (events.first(), events.last()) else {
-        return Ok(response);
+        return response;
     };
-    let location = format!("/v1/events/{}", first.metadata.event_id);
-    if let Ok(location) = HeaderValue::from_str(&location) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(etag(response, last.sequence_number))
+    let response = with_location(response, &first.metadata.event_id);
+    etag(response, last.sequence_number)
 }
 
 /// Reads the events of a stream.

@@ -1,5 +1,6 @@
 //! The routes, by what they are about.
 
+mod append;
 mod bulk;
 mod events;
 mod health;
@@ -32,6 +33,7 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(snapshots_check::check_snapshots))
         .routes(routes!(streams::list_streams))
         .routes(routes!(log::read_log, bulk::append_lines))
+        .routes(routes!(append::append_together))
         .routes(routes!(log::read_event))
         .routes(routes!(restore::restore))
         .routes(routes!(machines::list_machines))

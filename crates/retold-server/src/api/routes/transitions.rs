@@ -63,7 +63,7 @@ pub(crate) async fn transition(
         event: &taken.event,
     };
     let response = json(written(taken.is_new), &one)?;
-    located(response, std::slice::from_ref(&taken.event))
+    Ok(located(response, std::slice::from_ref(&taken.event)))
 }
 
 fn parse(fields: &mut Fields<'_>, stream: &StreamId, trace: &Trace) -> Result<Transition, Problem> {

@@ -76,6 +76,47 @@ pub(crate) struct NewEventsBody {
     expected: Option<ExpectedBody>,
 }
 
+/// Events of several streams, of which all are written or none.
+#[derive(ToSchema)]
+#[schema(as = AppendTogether)]
+pub(crate) struct AppendTogetherBody {
+    /// The events, in order.
+    #[schema(min_items = 1, max_items = 1000)]
+    events: Vec<StreamEventBody>,
+    /// What is expected, also of streams that are not written.
+    #[schema(max_items = 1000, nullable = false)]
+    checks: Option<Vec<CheckBody>>,
+}
+
+/// An event to be appended, with its stream.
+#[derive(ToSchema)]
+#[schema(as = StreamEvent, rename_all = "camelCase")]
+pub(crate) struct StreamEventBody {
+    aggregate_type: String,
+    aggregate_id: String,
+    /// What happened.
+    #[schema(min_length = 1, max_length = 128)]
+    event_type: String,
+    /// The facts: any JSON, kept byte for byte but for white space.
+    #[schema(value_type = Value, nullable)]
+    payload: Value,
+    /// Words to find it by.
+    #[schema(max_items = 16, nullable = false)]
+    tags: Option<Vec<String>>,
+    /// Identity and context.
+    #[schema(nullable = false)]
+    metadata: Option<NewMetadataBody>,
+}
+
+/// What is expected of a stream.
+#[derive(ToSchema)]
+#[schema(as = Check, rename_all = "camelCase")]
+pub(crate) struct CheckBody {
+    aggregate_type: String,
+    aggregate_id: String,
+    expected: ExpectedBody,
+}
+
 /// Identity and context of an event to be appended; further keys are kept as they come.
 #[derive(ToSchema)]
 #[schema(as = NewMetadata, rename_all = "camelCase")]

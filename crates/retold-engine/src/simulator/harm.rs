@@ -170,6 +170,7 @@ impl World {
                 self.disk.lie_at_sync();
                 // From here on it may have; the cache hides it for a while.
                 self.harm.has_lied = true;
+                self.harm.is_lie_out = false;
                 self.harm.lies += 1;
             }
             _ => {

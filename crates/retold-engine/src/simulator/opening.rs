@@ -440,7 +440,9 @@ impl World {
         let (newest, offset) = syncer.tail().place();
         // The mark of this opening stands behind what was kept.
         let mark = crate::log::frame::HEADER_BYTES as u64;
-        if newest != *segment || self.disk.has_room_limit() || offset < mark {
+        // Of what cannot be read, zeros are moved.
+        let is_readable = !self.has_accepted;
+        if newest != *segment || self.disk.has_room_limit() || offset < mark || !is_readable {
             return;
         }
         let kept = (offset - mark) as usize;

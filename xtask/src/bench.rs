@@ -1,6 +1,8 @@
 //! Runs what is measured beside peers. Each measurement is a program of the workspace `bench`;
 //! a peer that cannot be linked into it is a program of its own, whose path is passed on.
 
+mod peers;
+
 use clap::{Args, ValueEnum};
 
 use crate::command;
@@ -20,11 +22,15 @@ pub(crate) struct Wish {
 enum Measurement {
     /// Commands on aggregates, beside cqrs-es on SQLite
     Execute,
+    /// The same workload against all peers, in process and over the network; writes
+    /// docs/benchmarks
+    Peers,
 }
 
 /// Builds both sides in release, and runs.
 pub(crate) fn run(workspace: &Workspace, wish: &Wish) -> anyhow::Result<()> {
     match wish.what {
+        Measurement::Peers => peers::run(workspace, &wish.arguments),
         Measurement::Execute => {
             let bench = workspace.root.join("bench");
             let mut peer = workspace.cargo("build --locked --release -p execute-cqrs-es")?;

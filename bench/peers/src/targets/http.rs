@@ -1,0 +1,300 @@
+//! Retold over HTTP: the program `retold serve`, asked over connections that stay open.
+
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use bytes::{Buf, Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+use session::{Event, Log, Server, Subscriber, Target, free_port};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+/// Names the program `retold`; `cargo xtask bench peers` builds it and sets this.
+pub(crate) const PROGRAM: &str = "RETOLD_PROGRAM";
+
+/// Connections: one for each appender there may be.
+const CONNECTIONS: usize = 256;
+
+type Connection = SendRequest<Full<Bytes>>;
+
+pub(crate) struct Http {
+    server: Server,
+    address: String,
+    connections: Vec<Mutex<Option<Connection>>>,
+}
+
+/// What is posted.
+pub(crate) struct Call {
+    path: String,
+    body: Bytes,
+}
+
+/// What came of a bulk append.
+#[derive(Deserialize)]
+struct Summary {
+    new: usize,
+}
+
+/// An event as a reader parses it: the payload stays text until somebody asks.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Recorded<'a> {
+    #[serde(borrow, rename = "payload")]
+    _payload: &'a RawValue,
+    metadata: Metadata<'a>,
+    #[serde(rename = "sequenceNumber")]
+    _sequence_number: u64,
+    #[serde(rename = "position")]
+    _position: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    event_id: Uuid,
+    #[serde(rename = "correlationId")]
+    _correlation_id: &'a str,
+}
+
+impl Target for Http {
+    type Call = Call;
+    type Subscriber = Following;
+
+    async fn open(folder: &Path) -> anyhow::Result<Http> {
+        let program = env::var_os(PROGRAM).with_context(|| format!("find {PROGRAM}"))?;
+        let port = free_port()?;
+        let address = format!("127.0.0.1:{port}");
+        let mut command = Command::new(program);
+        command
+            .args(["serve", "--listen", &address, "--store"])
+            .arg(folder.join("data"))
+            .env_remove("RUST_LOG");
+        let server = tokio::task::spawn_blocking(move || Server::start(command, port)).await??;
+        let connections = (0..CONNECTIONS).map(|_| Mutex::new(None));
+        Ok(Http {
+            server,
+            address,
+            connections: connections.collect(),
+        })
+    }
+
+    async fn close(self) -> anyhow::Result<()> {
+        drop(self.connections);
+        tokio::task::spawn_blocking(|| self.server.stop()).await?
+    }
+
+    async fn version(&self) -> anyhow::Result<String> {
+        Ok("this checkout".to_owned())
+    }
+
+    fn prepare(&self, events: Vec<Event>) -> anyhow::Result<Call> {
+        let first = events.first().context("append something")?;
+        let path = format!("{}/events", stream(first.aggregate));
+        let expected = first.sequence - 1;
+        let body = match events.as_slice() {
+            [event] => {
+                let mut body = body(event)?;
+                body["expected"] = expected.into();
+                body
+            }
+            events => {
+                let list: Vec<_> = events.iter().map(body).collect::<anyhow::Result<_>>()?;
+                json!({"events": list, "expected": expected})
+            }
+        };
+        let body = Bytes::from(body.to_string());
+        Ok(Call { path, body })
+    }
+
+    async fn append(&self, appender: usize, call: Call) -> anyhow::Result<()> {
+        let media_type = "application/json";
+        self.post(appender, &call.path, media_type, call.body)
+            .await?;
+        Ok(())
+    }
+
+    async fn load(&self, events: Vec<Event>) -> anyhow::Result<()> {
+        let mut lines = String::new();
+        for event in &events {
+            let mut line = body(event)?;
+            line["aggregateType"] = Event::AGGREGATE_TYPE.into();
+            line["aggregateId"] = event.aggregate_id().into();
+            line["expected"] = (event.sequence - 1).into();
+            lines.push_str(&line.to_string());
+            lines.push('\n');
+        }
+        let path = "/v1/events?results=summary";
+        let answer = self
+            .post(0, path, "application/x-ndjson", lines.into())
+            .await?;
+        let summary: Summary = serde_json::from_slice(&answer).context("read a summary")?;
+        ensure!(
+            summary.new == events.len(),
+            "load events: {} of them were new",
+            summary.new
+        );
+        Ok(())
+    }
+
+    async fn read_stream(&self, aggregate: usize) -> anyhow::Result<Option<u64>> {
+        let path = format!("{}/events", stream(aggregate));
+        let mut lines = self.lines(&path, "application/x-ndjson").await?;
+        let mut events = 0;
+        while let Some(line) = lines.next().await? {
+            let _: Recorded = serde_json::from_slice(&line).context("read an event")?;
+            events += 1;
+        }
+        Ok(Some(events))
+    }
+
+    async fn read_log(&self, log: &mut Log) -> anyhow::Result<bool> {
+        let mut lines = self.lines("/v1/events", "application/x-ndjson").await?;
+        while let Some(line) = lines.next().await? {
+            let _: Recorded = serde_json::from_slice(&line).context("read an event")?;
+            if !log.goes_on(1) {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn subscribe(&self) -> anyhow::Result<Option<Following>> {
+        let lines = self.lines("/v1/events?after=head", "text/event-stream");
+        Ok(Some(Following(lines.await?)))
+    }
+
+    fn resident_bytes(&self) -> anyhow::Result<u64> {
+        self.server.resident_bytes()
+    }
+}
+
+impl Http {
+    async fn connect(&self) -> anyhow::Result<Connection> {
+        let stream = TcpStream::connect(&self.address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    async fn post(
+        &self,
+        appender: usize,
+        path: &str,
+        media_type: &str,
+        body: Bytes,
+    ) -> anyhow::Result<Bytes> {
+        let mut slot = self.connections[appender % CONNECTIONS].lock().await;
+        let connection = match &mut *slot {
+            Some(connection) => connection,
+            None => slot.insert(self.connect().await?),
+        };
+        connection.ready().await?;
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header("host", &self.address)
+            .header("content-type", media_type)
+            .body(Full::new(body))?;
+        let response = connection.send_request(request).await?;
+        let status = response.status();
+        let answer = response.into_body().collect().await?.to_bytes();
+        ensure!(
+            status.is_success(),
+            "post to {path}: {status}: {}",
+            String::from_utf8_lossy(&answer)
+        );
+        Ok(answer)
+    }
+
+    /// Asks for something that comes line by line, over a connection of its own.
+    async fn lines(&self, path: &str, accept: &str) -> anyhow::Result<Lines> {
+        let mut connection = self.connect().await?;
+        let request = Request::builder()
+            .uri(path)
+            .header("host", &self.address)
+            .header("accept", accept)
+            .body(Full::default())?;
+        let response: Response<Incoming> = connection.send_request(request).await?;
+        let status = response.status();
+        ensure!(status.is_success(), "get {path}: {status}");
+        Ok(Lines {
+            body: response.into_body(),
+            buffer: BytesMut::new(),
+            _connection: connection,
+        })
+    }
+}
+
+/// Lines of a body that is being received.
+struct Lines {
+    body: Incoming,
+    buffer: BytesMut,
+    _connection: Connection,
+}
+
+impl Lines {
+    /// The next line without its end; none after the last.
+    async fn next(&mut self) -> anyhow::Result<Option<Bytes>> {
+        let mut searched = 0;
+        loop {
+            let found = self.buffer[searched..].iter().position(|&b| b == b'\n');
+            if let Some(at) = found {
+                let line = self.buffer.split_to(searched + at).freeze();
+                self.buffer.advance(1);
+                return Ok(Some(line));
+            }
+            searched = self.buffer.len();
+            match self.body.frame().await {
+                Some(frame) => {
+                    if let Ok(data) = frame.context("receive a body")?.into_data() {
+                        self.buffer.extend_from_slice(&data);
+                    }
+                }
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+pub(crate) struct Following(Lines);
+
+impl Subscriber for Following {
+    async fn next(&mut self) -> anyhow::Result<Vec<Uuid>> {
+        loop {
+            let line = self.0.next().await?.context("follow the log")?;
+            let data = line.strip_prefix(b"data:");
+            let event = data.and_then(|data| serde_json::from_slice::<Recorded>(data).ok());
+            if let Some(event) = event {
+                return Ok(vec![event.metadata.event_id]);
+            }
+        }
+    }
+}
+
+fn stream(aggregate: usize) -> String {
+    format!("/v1/streams/{}/{aggregate}", Event::AGGREGATE_TYPE)
+}
+
+fn body(event: &Event) -> anyhow::Result<serde_json::Value> {
+    let payload: serde_json::Value = serde_json::from_str(&event.payload)?;
+    Ok(json!({
+        "eventType": Event::EVENT_TYPE,
+        "payload": payload,
+        "metadata": {
+            "eventId": event.event_id,
+            "correlationId": event.correlation_id,
+            "version": "1.0.0",
+        },
+    }))
+}

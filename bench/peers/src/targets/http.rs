@@ -195,11 +195,15 @@ impl Http {
         body: Bytes,
     ) -> anyhow::Result<Bytes> {
         let mut slot = self.connections[appender % CONNECTIONS].lock().await;
-        let connection = match &mut *slot {
-            Some(connection) => connection,
-            None => slot.insert(self.connect().await?),
+        // The server closes one that was idle while others were measured.
+        let is_open = match &mut *slot {
+            Some(connection) => connection.ready().await.is_ok(),
+            None => false,
         };
-        connection.ready().await?;
+        if !is_open {
+            *slot = Some(self.connect().await?);
+        }
+        let connection = slot.as_mut().context("a connection was just made")?;
         let request = Request::builder()
             .method(Method::POST)
             .uri(path)

@@ -1,7 +1,5 @@
 //! What a writer asks of a store: events, conditions, identity; and a restore.
 
-use std::collections::HashSet;
-
 use crate::error::StreamConflict;
 use crate::{
     Error, EventId, LogId, NewEvent, Position, RecordedEvent, SequenceNumber, StreamId, limits,
@@ -113,7 +111,6 @@ impl Append {
             limits::CONDITIONS_PER_APPEND_MAX,
             self.conditions.len(),
         )?;
-        let mut seen = HashSet::with_capacity(self.events.len());
         let mut bytes = 0;
         for event in &self.events {
             if event.stream.is_reserved() && !self.by_retold {
@@ -132,13 +129,13 @@ impl Append {
                     "must not start with $: such metadata are written by Retold only",
                 ));
             }
-            if !seen.insert(event.metadata.event_id) {
-                return Err(Error::invalid(
-                    "metadata.eventId",
-                    "must not be the same for two events of one call",
-                ));
-            }
             bytes += event.bytes();
+        }
+        if has_repeated(self.event_ids()) {
+            return Err(Error::invalid(
+                "metadata.eventId",
+                "must not be the same for two events of one call",
+            ));
         }
         check_max("body", limits::APPEND_BYTES_MAX, bytes)
     }
@@ -184,6 +181,7 @@ impl Append {
     }
 
     /// Evaluates all conditions against the streams' heads and reports every one that fails.
+    /// The head is asked once for each condition, in their order.
     ///
     /// # Errors
     /// [`Error::Conflict`] lists them.
@@ -211,6 +209,11 @@ impl Append {
             event_ids: self.event_ids(),
         })
     }
+}
+
+fn has_repeated(mut ids: Vec<EventId>) -> bool {
+    ids.sort_unstable();
+    ids.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 fn check_max(field: &str, max: usize, actual: usize) -> Result<(), Error> {
@@ -263,7 +266,6 @@ impl RestoreBatch {
     /// [`Error::Invalid`] and [`Error::TooLarge`] name what is wrong.
     pub fn check(&self) -> Result<(), Error> {
         let mut previous: Option<&RecordedEvent> = None;
-        let mut seen = HashSet::with_capacity(self.events.len());
         for event in &self.events {
             event.clone().into_new().check()?;
             if event.position == 0 || event.sequence_number == 0 {
@@ -285,13 +287,14 @@ impl RestoreBatch {
                     return Err(Error::invalid("persistedAt", "must not run backwards"));
                 }
             }
-            if !seen.insert(event.metadata.event_id) {
-                return Err(Error::invalid(
-                    "metadata.eventId",
-                    "must not be the same for two events",
-                ));
-            }
             previous = Some(event);
+        }
+        let ids = self.events.iter().map(|event| event.metadata.event_id);
+        if has_repeated(ids.collect()) {
+            return Err(Error::invalid(
+                "metadata.eventId",
+                "must not be the same for two events",
+            ));
         }
         Ok(())
     }

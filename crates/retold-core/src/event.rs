@@ -3,7 +3,7 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::stream_id::check_text;
+use crate::stream_id::{check_text, has_control};
 use crate::{Error, EventId, Json, Position, SequenceNumber, StreamId, Text, Timestamp, limits};
 
 /// Who, why, when and in which context: what is known of an event beside its payload.
@@ -86,7 +86,7 @@ impl Metadata {
                     "must be given once, in its own field",
                 ));
             }
-            if name.chars().any(char::is_control) {
+            if has_control(name) {
                 return Err(Error::invalid(
                     "metadata",
                     "must not hold control characters in a key",

@@ -102,10 +102,17 @@ pub(crate) fn check_text(field: &str, text: &str, bytes_max: usize) -> Result<()
             format!("must be at most {bytes_max} bytes, not {}", text.len()),
         ));
     }
-    if text.chars().any(char::is_control) {
+    if has_control(text) {
         return Err(Error::invalid(field, "must not hold control characters"));
     }
     Ok(())
+}
+
+/// Whether a text holds control characters.
+pub(crate) fn has_control(text: &str) -> bool {
+    let is_plain = |byte: u8| matches!(byte, 0x20..0x7f);
+    // Almost every text is plain, and whole words of bytes can be compared at once.
+    !text.bytes().all(is_plain) && text.chars().any(char::is_control)
 }
 
 #[cfg(test)]

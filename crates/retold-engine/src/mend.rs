@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use retold_core::{Damage, Error, Position, StreamId};
 
-use crate::index::{Anchor, Index, IndexEntry, Part, Run, RunNumber, Table};
+use crate::index::{Anchor, Index, IndexEntry, KeyedEntry, Part, Run, RunNumber, Table};
 use crate::opening;
 use crate::state::{DAMAGE_ADVICE, Facts, Intake, LogState};
 use crate::visible::Visible;
@@ -135,7 +135,8 @@ impl Intake for Refill {
             .filter(|event| !lost.contains_key(&event.position))
         {
             // Incomplete streams are known since the log was opened.
-            self.table.insert(event, self.index.keys());
+            self.table
+                .insert(&KeyedEntry::new(event, self.index.keys()));
         }
         if let Some(last) = events.last() {
             self.table.pass_over(last.position);

@@ -13,7 +13,7 @@ use retold_core::{
 use tokio::sync::watch;
 
 use crate::disk::read_exact;
-use crate::index::{Anchor, Fault, Index, IndexEntry, Location, Reach, View};
+use crate::index::{Anchor, Fault, Index, KeyedEntry, Keys, Location, Reach, View};
 use crate::log::control::Control;
 use crate::log::record::{self, RecordFault};
 use crate::log::segment::Segment;
@@ -115,6 +115,11 @@ impl Visible {
         Arc::clone(&read(&self.index))
     }
 
+    /// What makes the keys of the index.
+    pub(crate) fn keys(&self) -> Keys {
+        *read(&self.index).keys()
+    }
+
     /// Asks the index. A run that cannot answer is mended first.
     pub(crate) fn ask<T>(
         &self,
@@ -197,9 +202,9 @@ impl Visible {
     }
 
     /// Shows events that are durable now, through a place of the log.
-    pub(crate) fn publish(&self, entries: &[IndexEntry], end: &Anchor) {
+    pub(crate) fn publish(&self, entries: &[KeyedEntry], end: &Anchor) {
         let index = self.index();
-        index.insert(entries);
+        index.insert_judged(entries);
         index.show(Some(end), &index.facts());
         if let Some(last) = entries.last() {
             self.head.send_replace(last.position);
@@ -244,10 +249,7 @@ impl Visible {
         &'a self,
         positions: &[Position],
     ) -> impl Iterator<Item = Result<RecordedEvent, Error>> + use<'a> {
-        let locations = self.ask(|view| {
-            let locations = positions.iter().map(|position| view.location(*position));
-            locations.collect::<Result<Vec<_>, _>>()
-        });
+        let locations = self.ask(|view| view.locations(positions));
         let (locations, failure) = match locations {
             Ok(locations) => (locations, None),
             Err(error) => (vec![None; positions.len()], Some(error)),

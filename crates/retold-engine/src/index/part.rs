@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use retold_core::{EventId, Position, SequenceNumber, StreamId, Timestamp};
+use retold_core::{EventId, Position, SequenceNumber, StreamHead, StreamId, Timestamp};
 
 use super::Location;
 use super::keys::{ShortHash, StreamKey};
-use super::run::Run;
+use super::run::{Held, Run};
 use super::table::Table;
 
 /// How far a look-up may go.
@@ -83,6 +83,21 @@ impl Block {
     }
 }
 
+/// An event id that is looked up, and its place among others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct AskedId {
+    pub(crate) hash: ShortHash,
+    pub(crate) event_id: EventId,
+    pub(crate) place: usize,
+}
+
+/// A stream whose head is looked up, and its place among others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct AskedStream {
+    pub(crate) key: StreamKey,
+    pub(crate) place: usize,
+}
+
 /// A part of the index that covers a stretch of positions.
 #[derive(Clone)]
 pub(crate) enum Part {
@@ -111,24 +126,63 @@ impl Part {
         &self,
         position: Position,
         reach: Reach,
+        held: &mut Held,
     ) -> Result<Option<Location>, Fault> {
         match self {
             Part::Table(table) => Ok(read(table).location(position)),
-            Part::Run(run) => run.location(position, reach),
+            Part::Run(run) => run.location(position, reach, held),
         }
     }
 
-    /// The positions at which an event id may stand.
-    pub(crate) fn positions_of(
+    /// Adds the positions at which some event ids may stand, in the order of their hashes.
+    pub(crate) fn find_ids(
         &self,
-        event_id: &EventId,
-        hash: ShortHash,
+        asked: &[AskedId],
         through: Position,
         reach: Reach,
-    ) -> Result<Vec<Position>, Fault> {
+        found: &mut Vec<(usize, Position)>,
+    ) -> Result<(), Fault> {
         match self {
-            Part::Table(table) => Ok(read(table).positions_of(event_id, through)),
-            Part::Run(run) => run.positions_of(event_id, hash, reach),
+            Part::Table(table) => {
+                let table = read(table);
+                for asked in asked {
+                    let position = table.position_of(&asked.event_id, through);
+                    found.extend(position.map(|position| (asked.place, position)));
+                }
+                Ok(())
+            }
+            Part::Run(run) => run.find_ids(asked, reach, found),
+        }
+    }
+
+    /// Notes the heads of those streams that have events here, and strikes them off.
+    pub(crate) fn find_heads(
+        &self,
+        asked: &mut Vec<AskedStream>,
+        through: Position,
+        reach: Reach,
+        heads: &mut [Option<StreamHead>],
+    ) -> Result<(), Fault> {
+        let mut note = |asked: &AskedStream, span: Option<Span>| {
+            heads[asked.place] = span.map(|span| StreamHead {
+                sequence_number: span.last_sequence(),
+                position: span.last,
+            });
+            span.is_none()
+        };
+        match self {
+            Part::Table(table) => {
+                let table = read(table);
+                asked.retain(|asked| note(asked, table.span(asked.key, through)));
+                Ok(())
+            }
+            Part::Run(run) => {
+                let keys = asked.iter().map(|asked| asked.key);
+                let spans = run.spans(keys, reach).collect::<Result<Vec<_>, _>>()?;
+                let mut spans = spans.into_iter();
+                asked.retain(|asked| note(asked, spans.next().flatten()));
+                Ok(())
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use super::run::{BuildError, Building, Header, PAGE_BYTES_MAX, PAGE_BYTES_MIN, R
 use super::statistics::{add, get};
 use super::table::Table;
 use super::view::{Losses, View};
-use super::{Anchor, IndexEntry};
+use super::{Anchor, IndexEntry, KeyedEntry};
 use crate::disk::{Access, Disk, File};
 use crate::options::IndexOptions;
 use crate::probe::{self, Probe};
@@ -171,11 +171,20 @@ impl Index {
         let mut table = write(&table);
         let mut incomplete = Vec::new();
         for entry in entries {
-            if let Some(missing) = table.insert(entry, &self.keys) {
+            if let Some(missing) = table.insert(&KeyedEntry::new(entry, &self.keys)) {
                 incomplete.push((entry.stream.clone(), missing));
             }
         }
         incomplete
+    }
+
+    /// The same for events that were judged: none is missing.
+    pub(crate) fn insert_judged(&self, entries: &[KeyedEntry]) {
+        let table = self.live();
+        let mut table = write(&table);
+        for entry in entries {
+            table.insert(entry);
+        }
     }
 
     /// Notes the stream of the event that was taken in last as one that begins with it.

@@ -9,10 +9,10 @@ use retold_core::{EventId, Position, SequenceNumber, StreamId, Timestamp};
 use uuid::Uuid;
 
 use super::anchor::Anchor;
-use super::keys::{Keys, ShortHash, StreamKey, Term};
+use super::keys::{ShortHash, StreamKey};
 use super::part::{Block, Span};
-use super::{IndexEntry, Location};
-use crate::fast_map::FastMap;
+use super::{KeyedEntry, Location};
+use crate::fast_map::{FastMap, HashedMap};
 use crate::state::Facts;
 
 /// Stands for the position of an event that is missing.
@@ -32,9 +32,9 @@ pub(crate) struct Table {
     pub(crate) locations: Vec<Location>,
     pub(crate) blocks: Vec<Block>,
     pub(crate) ids: FastMap<EventId, u32>,
-    pub(crate) streams: FastMap<StreamKey, Sequences>,
+    pub(crate) streams: HashedMap<StreamKey, Sequences>,
     /// By hash of the term: a hit is confirmed by whoever reads the record.
-    pub(crate) terms: FastMap<ShortHash, Postings>,
+    pub(crate) terms: HashedMap<ShortHash, Postings>,
     /// The streams that begin here, with their first positions.
     pub(crate) names: BTreeMap<StreamId, u32>,
     pub(crate) last_event_id: EventId,
@@ -79,8 +79,8 @@ impl Table {
             locations: Vec::new(),
             blocks: Vec::new(),
             ids: FastMap::default(),
-            streams: FastMap::default(),
-            terms: FastMap::default(),
+            streams: HashedMap::default(),
+            terms: HashedMap::default(),
             names: BTreeMap::new(),
             last_event_id: Uuid::nil(),
             last_persisted_at: Timestamp::MIN,
@@ -102,22 +102,22 @@ impl Table {
 
     /// Takes in the next event. Positions that were passed over are lost. Returns the sequence
     /// number of the stream that should have come first, where this one does not follow.
-    pub(crate) fn insert(&mut self, entry: &IndexEntry, keys: &Keys) -> Option<SequenceNumber> {
+    pub(crate) fn insert(&mut self, entry: &KeyedEntry) -> Option<SequenceNumber> {
         self.pass_over(entry.position - 1);
         let at = self.relative(entry.position);
         self.locations.push(entry.location);
         self.widen_block(entry);
         self.ids.insert(entry.event_id, at);
-        self.post(keys.term(Term::Correlation(&entry.correlation_id)), at);
-        for tag in &entry.tags {
-            self.post(keys.term(Term::Tag(tag)), at);
+        self.post(entry.keys.correlation, at);
+        for tag in &entry.keys.tags {
+            self.post(*tag, at);
         }
         self.last_event_id = entry.event_id;
         self.last_persisted_at = self.last_persisted_at.max(entry.persisted_at);
-        if entry.sequence_number == 1 {
-            self.name(&entry.stream, at);
+        if let Some(stream) = &entry.begins {
+            self.name(stream, at);
         }
-        self.put(keys.stream(&entry.stream), entry.sequence_number, at)
+        self.put(entry.keys.stream, entry.sequence_number, at)
     }
 
     /// Notes a stream that begins here.
@@ -165,9 +165,9 @@ impl Table {
         (location.bytes > 0).then_some(location)
     }
 
-    pub(crate) fn positions_of(&self, event_id: &EventId, through: Position) -> Vec<Position> {
+    pub(crate) fn position_of(&self, event_id: &EventId, through: Position) -> Option<Position> {
         let position = self.ids.get(event_id).map(|at| self.absolute(*at));
-        Vec::from_iter(position.filter(|position| *position <= through))
+        position.filter(|position| *position <= through)
     }
 
     pub(crate) fn span(&self, key: StreamKey, through: Position) -> Option<Span> {
@@ -263,7 +263,7 @@ impl Table {
         }
     }
 
-    fn widen_block(&mut self, entry: &IndexEntry) {
+    fn widen_block(&mut self, entry: &KeyedEntry) {
         let at = Block::number(entry.position) - Block::number(self.first());
         let at = usize::try_from(at).expect("blocks are fewer than locations");
         if self.blocks.len() <= at {

@@ -7,8 +7,9 @@ use retold_core::{
     EventId, LogHead, Position, SequenceNumber, StreamHead, StreamId, StreamSummary, Timestamp,
 };
 
-use super::keys::{Keys, Term};
-use super::part::{BLOCK_POSITIONS, Block, Fault, Part, Reach, Span};
+use super::keys::{Keys, ShortHash, StreamKey, Term};
+use super::part::{AskedId, AskedStream, BLOCK_POSITIONS, Block, Fault, Part, Reach, Span};
+use super::run::Held;
 use super::{Location, StreamInfo};
 use crate::state::Facts;
 
@@ -57,28 +58,72 @@ impl View {
 
     /// Where the record of a position lies; none where it is lost or past the head.
     pub(crate) fn location(&self, position: Position) -> Result<Option<Location>, Fault> {
-        if position > self.head.position {
-            return Ok(None);
-        }
-        self.part_of(position)
-            .map_or(Ok(None), |part| part.location(position, self.reach))
+        Ok(self.locations(&[position])?[0])
     }
 
-    /// The positions at which an event id may stand, the newest part's first: whoever reads
-    /// the record knows.
-    pub(crate) fn positions_of(&self, event_id: &EventId) -> Result<Vec<Position>, Fault> {
-        let hash = self.keys.event(event_id);
-        let mut positions = Vec::new();
-        for part in self.parts.iter().rev() {
-            let through = self.head.position;
-            positions.extend(part.positions_of(event_id, hash, through, self.reach)?);
+    /// The same for many positions; neighbours are found together.
+    pub(crate) fn locations(&self, positions: &[Position]) -> Result<Vec<Option<Location>>, Fault> {
+        let mut locations = Vec::with_capacity(positions.len());
+        let mut last: Option<(&Part, Position, Position)> = None;
+        let mut held = Held::default();
+        for position in positions {
+            if *position > self.head.position {
+                locations.push(None);
+                continue;
+            }
+            let part = match last {
+                Some((part, first, last)) if (first..=last).contains(position) => Some(part),
+                _ => {
+                    held = Held::default();
+                    let part = self.part_of(*position);
+                    last = part.map(|part| (part, part.first(), part.last()));
+                    part
+                }
+            };
+            let location = part.map(|part| part.location(*position, self.reach, &mut held));
+            locations.push(location.transpose()?.flatten());
         }
-        Ok(positions)
+        Ok(locations)
+    }
+
+    /// The positions at which an event id may stand: whoever reads the record knows.
+    pub(crate) fn positions_of(&self, event_id: &EventId) -> Result<Vec<Position>, Fault> {
+        let asked = [(*event_id, self.keys.event(event_id))];
+        let found = self.positions_of_all(asked.into_iter())?;
+        Ok(found.into_iter().map(|(_, position)| position).collect())
+    }
+
+    /// The same for many event ids, each with its hash: places in their order, with positions.
+    pub(crate) fn positions_of_all(
+        &self,
+        ids: impl Iterator<Item = (EventId, ShortHash)>,
+    ) -> Result<Vec<(usize, Position)>, Fault> {
+        let asked = ids.enumerate().map(|(place, (event_id, hash))| AskedId {
+            hash,
+            event_id,
+            place,
+        });
+        let mut asked: Vec<AskedId> = asked.collect();
+        asked.sort_unstable();
+        let mut found = Vec::new();
+        for part in self.parts.iter().rev() {
+            part.find_ids(&asked, self.head.position, self.reach, &mut found)?;
+        }
+        Ok(found)
     }
 
     /// What is known of a stream.
     pub(crate) fn stream(&self, stream: &StreamId) -> Result<Option<StreamInfo>, Fault> {
-        let mut head = self.kept_head(stream)?;
+        let head = self.kept_head(stream)?;
+        Ok(self.with_losses(stream, head))
+    }
+
+    /// What is known of a stream, whose newest event that is not lost is known.
+    pub(crate) fn with_losses(
+        &self,
+        stream: &StreamId,
+        mut head: Option<StreamHead>,
+    ) -> Option<StreamInfo> {
         let lost = self.losses.lost.get(stream);
         if let Some((sequence, position)) = lost.and_then(BTreeMap::last_key_value)
             && head.is_none_or(|head| head.sequence_number < *sequence)
@@ -88,24 +133,39 @@ impl View {
                 position: *position,
             });
         }
-        Ok(head.map(|head| StreamInfo {
+        head.map(|head| StreamInfo {
             head,
             hole: self.losses.holes.get(stream).copied(),
-        }))
+        })
+    }
+
+    /// Whether no stream is known to miss an event.
+    pub(crate) fn has_no_losses(&self) -> bool {
+        self.losses.lost.is_empty() && self.losses.holes.is_empty()
     }
 
     /// The newest event of a stream that is not lost.
     pub(crate) fn kept_head(&self, stream: &StreamId) -> Result<Option<StreamHead>, Fault> {
-        let key = self.keys.stream(stream);
+        Ok(self.kept_heads(&[self.keys.stream(stream)])?[0])
+    }
+
+    /// The same for many streams, by their keys.
+    pub(crate) fn kept_heads(
+        &self,
+        streams: &[StreamKey],
+    ) -> Result<Vec<Option<StreamHead>>, Fault> {
+        let mut heads = vec![None; streams.len()];
+        let asked = streams.iter().enumerate();
+        let asked = asked.map(|(place, key)| AskedStream { key: *key, place });
+        let mut asked: Vec<AskedStream> = asked.collect();
+        asked.sort_unstable();
         for part in self.parts.iter().rev() {
-            if let Some(span) = part.span(key, self.head.position, self.reach)? {
-                return Ok(Some(StreamHead {
-                    sequence_number: span.last_sequence(),
-                    position: span.last,
-                }));
+            if asked.is_empty() {
+                break;
             }
+            part.find_heads(&mut asked, self.head.position, self.reach, &mut heads)?;
         }
-        Ok(None)
+        Ok(heads)
     }
 
     /// The position of each event of a stream in a range of sequence numbers, from the lowest;

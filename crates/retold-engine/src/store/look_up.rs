@@ -1,15 +1,12 @@
 //! What a caller looks up before its append reaches the writer, so that a slow look-up holds
 //! up nobody else.
 
-use retold_core::{
-    Append, Appended, Condition, Damage, Error, Identity, Position, RecordedEvent, SequenceNumber,
-    StreamId,
-};
+use retold_core::{Append, Appended, Damage, Error, Identity, Position, RecordedEvent};
 
-use crate::fast_map::FastMap;
 use crate::index::{Fault, View};
 use crate::state::{RECORD_ADVICE, damaged_stream};
 use crate::visible::Visible;
+use crate::write::keyed::KeyedAppend;
 use crate::write::recent::LookedUp;
 
 /// What a caller's look-up found.
@@ -19,59 +16,49 @@ pub(super) enum Found {
 }
 
 /// Looks at event ids, then at heads, among what is durable.
-pub(super) fn look_up(visible: &Visible, append: &Append) -> Result<Found, Error> {
-    let asked = visible.ask(|view| ask(view, append))?;
-    judge(visible, append, asked)
+pub(super) fn look_up(visible: &Visible, keyed: &KeyedAppend) -> Result<Found, Error> {
+    let asked = visible.ask(|view| ask(view, keyed))?;
+    judge(visible, &keyed.append, asked)
 }
 
 /// The same as far as it takes no more than what lies in memory; none where it takes more.
 pub(super) fn look_up_in_memory(
     visible: &Visible,
-    append: &Append,
+    keyed: &KeyedAppend,
 ) -> Option<Result<Found, Error>> {
-    let asked = visible.ask_memory(|view| ask(view, append))?;
+    let asked = visible.ask_memory(|view| ask(view, keyed))?;
     // Records lie on the disk.
-    let is_new = asked.candidates.iter().all(Vec::is_empty);
-    is_new.then(|| judge(visible, append, asked))
+    let is_new = asked.candidates.is_empty();
+    is_new.then(|| judge(visible, &keyed.append, asked))
 }
 
 /// What the index says of an append.
 struct Asked {
-    /// Where each event may stand already.
-    candidates: Vec<Vec<Position>>,
+    /// Where events may stand already, by their place in the call.
+    candidates: Vec<(usize, Position)>,
     heads: Result<LookedUp, Error>,
 }
 
-fn ask(view: &View, append: &Append) -> Result<Asked, Fault> {
-    let candidates = |event: &retold_core::NewEvent| view.positions_of(&event.metadata.event_id);
-    let candidates = append.events().iter().map(candidates);
-    let candidates = candidates.collect::<Result<_, _>>()?;
-    let conditions = append
-        .conditions()
-        .iter()
-        .filter_map(|condition| match condition {
-            Condition::Stream { stream, .. } => Some(stream),
-            _ => None,
-        });
-    let streams = append
-        .events()
-        .iter()
-        .map(|event| &event.stream)
-        .chain(conditions);
+fn ask(view: &View, keyed: &KeyedAppend) -> Result<Asked, Fault> {
+    let events = keyed.append.events().iter().zip(&keyed.events);
+    let ids = events.map(|(event, keys)| (event.metadata.event_id, keys.event));
     Ok(Asked {
-        candidates,
-        heads: heads(view, streams)?,
+        candidates: view.positions_of_all(ids)?,
+        heads: heads(view, keyed)?,
     })
 }
 
 fn judge(visible: &Visible, append: &Append, asked: Asked) -> Result<Found, Error> {
     refuse_lost_ids(visible, append)?;
-    let mut recorded: Vec<Option<RecordedEvent>> = Vec::with_capacity(asked.candidates.len());
-    for (event, candidates) in append.events().iter().zip(&asked.candidates) {
-        recorded.push(visible.event_of(event.metadata.event_id, candidates)?);
-    }
-    if recorded.iter().all(Option::is_none) {
+    if asked.candidates.is_empty() {
         return asked.heads.map(Found::New);
+    }
+    let mut recorded: Vec<Option<RecordedEvent>> = vec![None; append.events().len()];
+    for (place, position) in asked.candidates {
+        if recorded[place].is_none() {
+            let event_id = append.events()[place].metadata.event_id;
+            recorded[place] = visible.event_of(event_id, &[position])?;
+        }
     }
     match append.identify(&recorded)? {
         Identity::New => asked.heads.map(Found::New),
@@ -100,22 +87,21 @@ fn refuse_lost_ids(visible: &Visible, append: &Append) -> Result<(), Error> {
     Err(Error::corrupt(damage, RECORD_ADVICE))
 }
 
-/// The heads of some streams, of which no event may be missing.
-pub(super) fn heads<'a>(
-    view: &View,
-    streams: impl Iterator<Item = &'a StreamId>,
-) -> Result<Result<LookedUp, Error>, Fault> {
-    let mut heads: FastMap<StreamId, SequenceNumber> = FastMap::default();
-    for stream in streams {
-        if heads.contains_key(stream) {
+/// The heads of the streams of an append, of which no event may be missing.
+fn heads(view: &View, keyed: &KeyedAppend) -> Result<Result<LookedUp, Error>, Fault> {
+    let kept = view.kept_heads(&keyed.streams)?;
+    let mut heads = Vec::with_capacity(kept.len());
+    for (place, head) in kept.into_iter().enumerate() {
+        if view.has_no_losses() {
+            heads.push(head.map_or(0, |head| head.sequence_number));
             continue;
         }
-        let info = view.stream(stream)?;
+        let stream = keyed.name(place);
+        let info = view.with_losses(stream, head);
         if let Some(hole) = info.and_then(|info| info.hole) {
             return Ok(Err(damaged_stream(stream, hole)));
         }
-        let head = info.map_or(0, |info| info.head.sequence_number);
-        heads.insert(stream.clone(), head);
+        heads.push(info.map_or(0, |info| info.head.sequence_number));
     }
     Ok(Ok(LookedUp {
         through: view.head().position,

@@ -34,6 +34,7 @@ use crate::probe::{self, Probe};
 use crate::state::Restore;
 use crate::visible::Visible;
 use crate::write::group::Answer;
+use crate::write::keyed::KeyedAppend;
 use crate::write::syncer::Syncer;
 use crate::write::writer::Writer;
 
@@ -355,19 +356,19 @@ impl Shared {
 
     /// Looks up what an append rests on, where it keeps no future waiting for the disk; hands
     /// the append back.
-    async fn look_up(&self, append: Append) -> (Result<Found, Error>, Append) {
+    async fn look_up(&self, keyed: KeyedAppend) -> (Result<Found, Error>, KeyedAppend) {
         if let Some(error) = self.visible.broken() {
-            return (Err(error), append);
+            return (Err(error), keyed);
         }
-        if append.events().len() <= LOOKED_UP_INLINE
-            && let Some(found) = look_up_in_memory(&self.visible, &append)
+        if keyed.events.len() <= LOOKED_UP_INLINE
+            && let Some(found) = look_up_in_memory(&self.visible, &keyed)
         {
-            return (found, append);
+            return (found, keyed);
         }
-        let (visible, append) = (Arc::clone(&self.visible), Arc::new(append));
-        let asked = Arc::clone(&append);
+        let (visible, keyed) = (Arc::clone(&self.visible), Arc::new(keyed));
+        let asked = Arc::clone(&keyed);
         let found = off_thread(move || look_up(&visible, &asked)).await;
-        (found, Arc::unwrap_or_clone(append))
+        (found, Arc::unwrap_or_clone(keyed))
     }
 }
 
@@ -392,14 +393,14 @@ async fn off_thread<T: Send + 'static>(
 
 async fn settled(
     answer: oneshot::Receiver<Answer>,
-    event_ids: Vec<EventId>,
+    event_ids: &[EventId],
 ) -> Result<Answer, Error> {
     match answer.await {
         Ok(Answer::Refused(error)) => Err(error),
         Ok(answer) => Ok(answer),
         Err(_) => Err(Error::UnknownOutcome {
             reason: "the thread that writes has ended".into(),
-            event_ids,
+            event_ids: event_ids.to_vec(),
         }),
     }
 }
@@ -424,21 +425,21 @@ impl EventStore for EngineStore {
             .iter()
             .map(retold_core::NewEvent::bytes)
             .sum();
-        let mut append = append;
+        let mut keyed = KeyedAppend::new(append, &shared.visible.keys());
         loop {
-            let (found, again) = shared.look_up(append).await;
-            append = again;
+            let (found, again) = shared.look_up(keyed).await;
+            keyed = again;
             let looked_up = match found? {
                 Found::New(looked_up) => looked_up,
                 Found::Repeated(appended) => return Ok(appended),
             };
             let room = shared.room.take(bytes, &event_ids).await?;
-            let answer = writer.append(append, &looked_up, room);
-            match settled(answer, event_ids.clone()).await? {
+            let answer = writer.append(keyed, &looked_up, room);
+            match settled(answer, &event_ids).await? {
                 Answer::Appended(appended) => return Ok(appended),
                 Answer::LookAgain(again) => {
                     probe::hit(Probe::LookedAgain);
-                    append = again;
+                    keyed = *again;
                 }
                 Answer::Refused(_) | Answer::Decided => unreachable!("an append has other answers"),
             }

@@ -1,12 +1,16 @@
 //! A restore: recorded events, written as they are into a log that holds nothing else.
 
-use retold_core::{Error, LogId, Position, RecordedEvent, RestoreBatch, limits};
+use std::collections::hash_map::Entry;
 
-use super::look_up::heads;
+use retold_core::{
+    Error, LogId, Position, RecordedEvent, RestoreBatch, SequenceNumber, StreamId, limits,
+};
+
 use super::settled;
+use crate::fast_map::FastMap;
 use crate::log::control::RestoreBegun;
 use crate::log::frame::Kind;
-use crate::state::Restore;
+use crate::state::{Restore, damaged_stream};
 use crate::visible::Visible;
 use crate::write::group::ids_of;
 use crate::write::writer::Writer;
@@ -52,10 +56,17 @@ pub(super) async fn restore(
     check_restored(visible, &new)?;
     for part in parts(new) {
         let ids = ids_of(&part);
-        settled(writer.restore(part), ids).await?;
+        let index_keys = visible.keys();
+        let keys = part.iter().map(|event| {
+            let stream = index_keys.stream(&event.stream);
+            let (id, correlation_id) = (&event.metadata.event_id, &event.metadata.correlation_id);
+            index_keys.of(id, stream, correlation_id, &event.tags)
+        });
+        let keys = keys.collect();
+        settled(writer.restore(part, keys), &ids).await?;
     }
     if batch.is_last {
-        settled(writer.decide(Kind::RestoreDone, b"{}"), Vec::new()).await?;
+        settled(writer.decide(Kind::RestoreDone, b"{}"), &[]).await?;
         writer.queue().is_restoring = false;
         if let Some(restore) = restore {
             restore.is_done = true;
@@ -112,8 +123,7 @@ fn check_restored(visible: &Visible, events: &[RecordedEvent]) -> Result<(), Err
     {
         return Err(Error::invalid("persistedAt", "must not run backwards"));
     }
-    let streams = || events.iter().map(|event| &event.stream);
-    let mut heads = visible.ask(|view| heads(view, streams()))??.heads;
+    let mut heads: FastMap<&StreamId, SequenceNumber> = FastMap::default();
     for event in events {
         let event_id = event.metadata.event_id;
         let candidates = visible.ask(|view| view.positions_of(&event_id))?;
@@ -123,7 +133,16 @@ fn check_restored(visible: &Visible, events: &[RecordedEvent]) -> Result<(), Err
                 "must not be the same for two events",
             ));
         }
-        let head = heads.entry(event.stream.clone()).or_default();
+        let head = match heads.entry(&event.stream) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let info = visible.ask(|view| view.stream(&event.stream))?;
+                if let Some(hole) = info.and_then(|info| info.hole) {
+                    return Err(damaged_stream(&event.stream, hole));
+                }
+                unknown.insert(info.map_or(0, |info| info.head.sequence_number))
+            }
+        };
         *head += 1;
         if event.sequence_number != *head {
             return Err(Error::invalid(
@@ -143,7 +162,7 @@ async fn begin_restore(visible: &Visible, writer: &Writer, origin: LogId) -> Res
     let begun = serde_json::to_vec(&RestoreBegun { origin });
     let begun = begun.expect("a log id can be written as JSON");
     writer.queue().is_restoring = true;
-    let outcome = settled(writer.decide(Kind::RestoreBegun, &begun), Vec::new()).await;
+    let outcome = settled(writer.decide(Kind::RestoreBegun, &begun), &[]).await;
     let head = visible.head().position;
     match outcome {
         Ok(_) if head == 0 => Ok(()),

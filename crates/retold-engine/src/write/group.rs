@@ -1,9 +1,10 @@
 //! A group: what is written and synced together, and who waits for it.
 
-use retold_core::{Append, Appended, Error, EventId, LogId, Position, RecordedEvent};
+use retold_core::{Appended, Error, EventId, LogId, Position, RecordedEvent};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::index::{IndexEntry, Location};
+use super::keyed::KeyedAppend;
+use crate::index::{EventKeys, KeyedEntry, Location};
 use crate::log::control::Control;
 use crate::log::frame::{HEADER_BYTES, Kind};
 use crate::log::record;
@@ -19,7 +20,7 @@ pub(crate) enum Answer {
     /// The call is not to be done, for this reason.
     Refused(Error),
     /// Something that the look-up rests on has changed: look up again.
-    LookAgain(Append),
+    LookAgain(Box<KeyedAppend>),
     /// A decision about the log is durable.
     Decided,
 }
@@ -73,7 +74,7 @@ impl Waiter {
         let event_ids = match &self.answer {
             Answer::Appended(appended) => ids_of(&appended.events),
             Answer::Refused(error) => error.event_ids().to_vec(),
-            Answer::LookAgain(append) => append.event_ids(),
+            Answer::LookAgain(keyed) => keyed.append.event_ids(),
             Answer::Decided => Vec::new(),
         };
         let _ = self
@@ -96,7 +97,7 @@ pub(crate) struct Group {
     bytes: Vec<u8>,
     lengths: Vec<u32>,
     /// Locations are relative to the frame until it is written.
-    pub(crate) entries: Vec<IndexEntry>,
+    pub(crate) entries: Vec<KeyedEntry>,
     pub(crate) waiters: Vec<Waiter>,
 }
 
@@ -123,23 +124,22 @@ impl Group {
         self.kind == Kind::Events && self.lengths.is_empty()
     }
 
-    pub(crate) fn push(&mut self, log_id: LogId, event: &RecordedEvent) {
+    pub(crate) fn push(&mut self, log_id: LogId, event: &RecordedEvent, keys: EventKeys) {
         let offset = self.bytes.len();
         let length = record::encode(&mut self.bytes, log_id, event);
         self.lengths.push(length);
-        self.entries.push(IndexEntry {
+        self.entries.push(KeyedEntry {
             position: event.position,
             location: Location {
                 offset: u32::try_from(offset).expect("groups are far smaller than 4 GiB"),
                 bytes: length,
             },
             event_id: event.metadata.event_id,
-            stream: event.stream.clone(),
             sequence_number: event.sequence_number,
-            correlation_id: event.metadata.correlation_id.clone(),
-            tags: event.tags.clone(),
+            keys,
             timestamp: event.metadata.timestamp,
             persisted_at: event.persisted_at,
+            begins: (event.sequence_number == 1).then(|| event.stream.clone()),
         });
     }
 

@@ -2,6 +2,7 @@
 //! under a short lock, and waits; one thread writes and syncs group after group.
 
 pub(crate) mod group;
+pub(crate) mod keyed;
 pub(crate) mod recent;
 pub(crate) mod statistics;
 pub(crate) mod syncer;

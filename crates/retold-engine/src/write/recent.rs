@@ -1,8 +1,9 @@
 //! What was encoded lately: the events that a look-up among the durable ones may have missed.
 
-use retold_core::{EventId, Position, RecordedEvent, SequenceNumber, StreamHead, StreamId};
+use retold_core::{EventId, Position, SequenceNumber, StreamHead};
 
-use crate::fast_map::FastMap;
+use crate::fast_map::{FastMap, HashedMap};
+use crate::index::StreamKey;
 use crate::planted::{self, Bug};
 
 /// Events after which a generation is closed: more than a few groups hold, and few enough to
@@ -20,7 +21,7 @@ pub(crate) struct Recent {
 #[derive(Default)]
 struct Generation {
     ids: FastMap<EventId, Position>,
-    heads: FastMap<StreamId, StreamHead>,
+    heads: HashedMap<StreamKey, StreamHead>,
     last: Position,
 }
 
@@ -50,24 +51,19 @@ impl Recent {
         newer.or_else(|| self.older.ids.get(event_id)).copied()
     }
 
-    pub(crate) fn head(&self, stream: &StreamId) -> Option<StreamHead> {
+    pub(crate) fn head(&self, stream: StreamKey) -> Option<StreamHead> {
         if planted::is(Bug::RecentHeadsForgotten) {
             return None;
         }
-        let newer = self.newer.heads.get(stream);
-        newer.or_else(|| self.older.heads.get(stream)).copied()
+        let newer = self.newer.heads.get(&stream);
+        newer.or_else(|| self.older.heads.get(&stream)).copied()
     }
 
-    pub(crate) fn insert(&mut self, event: &RecordedEvent) {
-        let head = StreamHead {
-            sequence_number: event.sequence_number,
-            position: event.position,
-        };
-        self.newer
-            .ids
-            .insert(event.metadata.event_id, event.position);
-        self.newer.heads.insert(event.stream.clone(), head);
-        self.newer.last = event.position;
+    /// Notes an event that is the newest of its stream, and of all.
+    pub(crate) fn insert(&mut self, event_id: EventId, stream: StreamKey, head: StreamHead) {
+        self.newer.ids.insert(event_id, head.position);
+        self.newer.heads.insert(stream, head);
+        self.newer.last = head.position;
     }
 
     /// Forgets what has been durable, and so can be looked up, for a generation.
@@ -87,6 +83,6 @@ impl Recent {
 pub(crate) struct LookedUp {
     /// The look-up holds through this position: none of the call's ids is known up to here.
     pub(crate) through: Position,
-    /// The heads of all streams that the call writes or has conditions on; 0 for none.
-    pub(crate) heads: FastMap<StreamId, SequenceNumber>,
+    /// The heads of all streams of the call, in their order there; 0 for none.
+    pub(crate) heads: Vec<SequenceNumber>,
 }

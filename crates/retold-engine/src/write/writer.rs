@@ -6,15 +6,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use retold_core::{
-    Append, Appended, Clock, ClockWarning, Condition, Error, LogId, NewEvent, PersistedClock,
-    Position, RecordedEvent, SequenceNumber, StreamId, Timestamp,
+    Appended, Clock, ClockWarning, Error, LogId, PersistedClock, Position, RecordedEvent,
+    SequenceNumber, StreamHead, Timestamp,
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::group::{Answer, Failure, Group, Waiter, ids_of};
+use super::keyed::KeyedAppend;
 use super::recent::{LookedUp, Recent};
 use super::statistics::WriteStatistics;
-use crate::fast_map::FastMap;
+use crate::index::EventKeys;
 use crate::log::frame::Kind;
 use crate::planted::{self, Bug};
 use crate::probe::{self, Probe};
@@ -39,6 +40,8 @@ pub(crate) struct Queue {
     warning: Option<ClockWarning>,
     pub(crate) poisoned: Option<String>,
     is_closed: bool,
+    /// The thread that syncs waits for something to do.
+    is_idle: bool,
     /// Only a restore may write.
     pub(crate) is_restoring: bool,
 }
@@ -68,6 +71,7 @@ impl Writer {
                 warning: None,
                 poisoned: None,
                 is_closed: false,
+                is_idle: false,
                 is_restoring: false,
             }),
             filled: Condvar::new(),
@@ -82,30 +86,23 @@ impl Writer {
     /// `room` is held as long as the append is: also when nobody waits for the answer.
     pub(crate) fn append(
         &self,
-        append: Append,
+        keyed: KeyedAppend,
         looked_up: &LookedUp,
         room: OwnedSemaphorePermit,
     ) -> oneshot::Receiver<Answer> {
         let (reply, answer) = oneshot::channel();
         let mut queue = self.queue();
-        let mut refusal = queue.refusal(append.event_ids());
-        if queue.is_restoring && refusal.is_none() {
-            refusal = Some(Error::Busy {
-                reason: "a restore is not finished".into(),
-                event_ids: append.event_ids(),
-            });
-        }
-        if let Some(refusal) = refusal {
+        if let Some(refusal) = queue.refusal_of(&keyed) {
             let _ = reply.send(Answer::Refused(refusal));
             return answer;
         }
-        match queue.judge(&append, looked_up) {
+        match queue.judge(&keyed, looked_up) {
             Judgement::Stale => {
-                let _ = reply.send(Answer::LookAgain(append));
+                let _ = reply.send(Answer::LookAgain(Box::new(keyed)));
             }
             Judgement::Known { at } => queue.answer(Waiter {
                 reply,
-                answer: Answer::LookAgain(append),
+                answer: Answer::LookAgain(Box::new(keyed)),
                 rests_on: at,
                 room: Some(room),
             }),
@@ -115,24 +112,32 @@ impl Writer {
                 rests_on,
                 room: Some(room),
             }),
-            Judgement::Accepted { sequences } => {
+            Judgement::Accepted { heads } => {
                 let date = queue.date(&*self.clock);
-                let events = append.into_events().into_iter().zip(sequences);
-                let events = events.zip(queue.next_position..);
-                let record = |((event, sequence), position): ((NewEvent, _), _)| {
-                    event.record(sequence, position, date)
-                };
-                queue.encode(self.log_id, events.map(record).collect(), reply, Some(room));
+                let (events, keys) = keyed.record(heads, queue.next_position, date);
+                queue.encode(self.log_id, events, keys, reply, Some(room));
             }
         }
-        drop(queue);
-        self.filled.notify_one();
+        self.wake(queue);
         answer
+    }
+
+    /// Wakes the thread that syncs, where it waits: a call that wakes nobody is not free.
+    fn wake(&self, queue: MutexGuard<'_, Queue>) {
+        let is_idle = queue.is_idle && !queue.groups.is_empty();
+        drop(queue);
+        if is_idle {
+            self.filled.notify_one();
+        }
     }
 
     /// Encodes events that were recorded elsewhere, as they are. The caller has compared them
     /// with what is durable, and nothing else is appended meanwhile.
-    pub(crate) fn restore(&self, events: Vec<RecordedEvent>) -> oneshot::Receiver<Answer> {
+    pub(crate) fn restore(
+        &self,
+        events: Vec<RecordedEvent>,
+        keys: Vec<EventKeys>,
+    ) -> oneshot::Receiver<Answer> {
         let (reply, answer) = oneshot::channel();
         let mut queue = self.queue();
         let first = events.first().map(|event| event.position);
@@ -148,10 +153,9 @@ impl Writer {
             Some(error) => {
                 let _ = reply.send(Answer::Refused(error));
             }
-            None => queue.encode(self.log_id, events, reply, None),
+            None => queue.encode(self.log_id, events, keys, reply, None),
         }
-        drop(queue);
-        self.filled.notify_one();
+        self.wake(queue);
         answer
     }
 
@@ -173,8 +177,7 @@ impl Writer {
             room: None,
         });
         queue.groups.push_back(group);
-        drop(queue);
-        self.filled.notify_one();
+        self.wake(queue);
         answer
     }
 
@@ -184,29 +187,28 @@ impl Writer {
         let mut queue = self.queue();
         let until = Instant::now() + idle;
         loop {
+            queue.is_idle = false;
             if let Some(group) = queue.groups.pop_front() {
                 return Work::Write(group);
             }
             if queue.is_closed {
                 return Work::Closed;
             }
-            if !needs_mark {
-                queue = self
-                    .filled
-                    .wait(queue)
-                    .unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if needs_mark && left.is_zero() {
                 return Work::Idle;
             }
-            let waited = self.filled.wait_timeout(queue, left);
-            let (next, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-            queue = next;
-            if timeout.timed_out() && queue.groups.is_empty() {
-                return Work::Idle;
-            }
+            queue.is_idle = true;
+            queue = match needs_mark {
+                true => {
+                    let waited = self.filled.wait_timeout(queue, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                false => {
+                    let waited = self.filled.wait(queue);
+                    waited.unwrap_or_else(PoisonError::into_inner)
+                }
+            };
         }
     }
 
@@ -258,9 +260,9 @@ enum Judgement {
         error: Error,
         rests_on: Position,
     },
-    /// To be encoded, each event under its sequence number.
+    /// To be encoded behind the heads of its streams.
     Accepted {
-        sequences: Vec<SequenceNumber>,
+        heads: Vec<SequenceNumber>,
     },
 }
 
@@ -275,55 +277,46 @@ impl Queue {
         })
     }
 
-    fn judge(&self, append: &Append, looked_up: &LookedUp) -> Judgement {
+    /// Why an append is refused whatever it says.
+    fn refusal_of(&self, keyed: &KeyedAppend) -> Option<Error> {
+        if self.poisoned.is_none() && !self.is_closed && !self.is_restoring {
+            return None;
+        }
+        let event_ids = keyed.append.event_ids();
+        self.refusal(event_ids.clone()).or(Some(Error::Busy {
+            reason: "a restore is not finished".into(),
+            event_ids,
+        }))
+    }
+
+    fn judge(&self, keyed: &KeyedAppend, looked_up: &LookedUp) -> Judgement {
         if looked_up.through < self.recent.floor() {
             return Judgement::Stale;
         }
-        let id = |event: &NewEvent| self.recent.position_of(&event.metadata.event_id);
-        if let Some(at) = append.events().iter().filter_map(id).max() {
+        let events = keyed.append.events().iter();
+        let known = events.filter_map(|event| self.recent.position_of(&event.metadata.event_id));
+        if let Some(at) = known.max() {
             return Judgement::Known { at };
         }
         let mut rests_on = 0;
-        let mut heads: FastMap<&StreamId, SequenceNumber> = FastMap::default();
-        let conditions = append
-            .conditions()
-            .iter()
-            .filter_map(|condition| match condition {
-                Condition::Stream { stream, .. } => Some(stream),
-                _ => None,
-            });
-        for stream in append
-            .events()
-            .iter()
-            .map(|event| &event.stream)
-            .chain(conditions)
-        {
-            heads.entry(stream).or_insert_with(|| {
-                let Some(head) = self.recent.head(stream) else {
-                    return looked_up.heads.get(stream).copied().unwrap_or(0);
-                };
-                rests_on = rests_on.max(head.position);
-                head.sequence_number
-            });
+        let mut heads = looked_up.heads.clone();
+        for (head, stream) in heads.iter_mut().zip(&keyed.streams) {
+            if let Some(recent) = self.recent.head(*stream) {
+                rests_on = rests_on.max(recent.position);
+                *head = recent.sequence_number;
+            }
         }
-        if let Err(error) =
-            append.check_conditions(|stream| heads.get(stream).copied().unwrap_or(0))
-        {
-            return Judgement::Refused { error, rests_on };
+        match keyed.check_conditions(&heads) {
+            Ok(()) => Judgement::Accepted { heads },
+            Err(error) => Judgement::Refused { error, rests_on },
         }
-        let mut sequences = Vec::with_capacity(append.events().len());
-        for event in append.events() {
-            let head = heads.entry(&event.stream).or_default();
-            *head += 1;
-            sequences.push(*head);
-        }
-        Judgement::Accepted { sequences }
     }
 
     fn encode(
         &mut self,
         log_id: LogId,
         events: Vec<RecordedEvent>,
+        keys: Vec<EventKeys>,
         reply: oneshot::Sender<Answer>,
         room: Option<OwnedSemaphorePermit>,
     ) {
@@ -340,9 +333,14 @@ impl Queue {
         if !group.is_empty() {
             probe::hit(Probe::GroupShared);
         }
-        for event in &events {
-            group.push(log_id, event);
-            self.recent.insert(event);
+        for (event, keys) in events.iter().zip(keys) {
+            let head = StreamHead {
+                sequence_number: event.sequence_number,
+                position: event.position,
+            };
+            self.recent
+                .insert(event.metadata.event_id, keys.stream, head);
+            group.push(log_id, event, keys);
         }
         let last = events.last().map_or(self.durable, |event| event.position);
         self.next_position = last + 1;

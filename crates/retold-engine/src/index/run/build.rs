@@ -172,7 +172,7 @@ impl Building {
 
     /// Ends the section; true behind the last one.
     fn next_section(&mut self) -> Result<bool, BuildError> {
-        let place = self.writer.end_section()?;
+        let mut place = self.writer.end_section()?;
         let payload_bytes = self.header.payload_bytes();
         let source = &self.source;
         let (section, next) = match &self.stage {
@@ -183,7 +183,8 @@ impl Building {
                 let pages = FilterPages::new(place.entries, Box::new(hashes), payload_bytes);
                 (Section::Ids, Some(Stage::IdFilter(pages)))
             }
-            Stage::IdFilter(_) => {
+            Stage::IdFilter(pages) => {
+                place.entries = pages.probes();
                 let streams = source.streams();
                 (Section::IdFilter, Some(Stage::Streams(streams, 0)))
             }
@@ -192,7 +193,8 @@ impl Building {
                 let pages = FilterPages::new(place.entries, Box::new(hashes), payload_bytes);
                 (Section::Streams, Some(Stage::StreamFilter(pages)))
             }
-            Stage::StreamFilter(_) => {
+            Stage::StreamFilter(pages) => {
+                place.entries = pages.probes();
                 let positions = source.positions();
                 (Section::StreamFilter, Some(Stage::Positions(positions)))
             }
@@ -215,6 +217,7 @@ impl Building {
 /// The pages of a filter, made of hashes in their order.
 struct FilterPages {
     hashes: std::iter::Peekable<Items<ShortHash>>,
+    size: filter::Size,
     pages: u32,
     next: u32,
     payload_bytes: usize,
@@ -224,6 +227,7 @@ impl FilterPages {
     fn new(keys: u64, hashes: Items<ShortHash>, payload_bytes: usize) -> FilterPages {
         FilterPages {
             hashes: hashes.peekable(),
+            size: filter::size(keys),
             pages: filter::pages(keys, payload_bytes),
             next: 0,
             payload_bytes,
@@ -232,6 +236,11 @@ impl FilterPages {
 
     fn keys_per_page(&self) -> usize {
         self.payload_bytes
+    }
+
+    /// How many bits each key sets; none where there is no key.
+    fn probes(&self) -> u64 {
+        if self.pages == 0 { 0 } else { self.size.probes }
     }
 
     /// Writes a page; true where there are no more.
@@ -245,7 +254,7 @@ impl FilterPages {
             Ok(hash) => filter::page_of(*hash, pages) == page,
             Err(_) => true,
         }) {
-            filter::insert(&mut payload, hash?);
+            filter::insert(&mut payload, hash?, self.size.probes);
         }
         writer.push(&payload, payload.len() as u64)?;
         self.next += 1;

@@ -13,7 +13,8 @@ use crate::log::coding::array;
 /// What every run begins with; see [`crate::log::frame::MAGIC`] for the first byte.
 const MAGIC: [u8; 8] = *b"\xF5RTRUNS1";
 
-const VERSION: u16 = 1;
+/// Runs of version 1, whose filters were laid out otherwise, are made again.
+const VERSION: u16 = 2;
 
 /// Bytes of a header; zeros follow up to the end of the first page.
 pub(crate) const HEADER_BYTES: usize = 512;
@@ -82,7 +83,7 @@ impl Section {
 pub(crate) struct Place {
     pub(crate) first_page: u32,
     pub(crate) pages: u32,
-    /// Entries; bytes where entries have no fixed size.
+    /// Entries; bytes where entries have no fixed size; of a filter, bits that each key sets.
     pub(crate) entries: u64,
 }
 

@@ -15,12 +15,12 @@ mod writer;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use retold_core::{EventId, Position, StreamId};
+use retold_core::{Position, StreamId};
 
 use super::Location;
 use super::cache::PageCache;
 use super::keys::{SHORT_BITS, ShortHash, StreamKey, short};
-use super::part::{Block, Fault, Reach, RunNumber, Span};
+use super::part::{AskedId, Block, Fault, Reach, RunNumber, Span};
 use super::table::MISSING;
 use crate::disk::File;
 use crate::log::coding::array;
@@ -97,38 +97,63 @@ impl Run {
         &self,
         position: Position,
         reach: Reach,
+        held: &mut Held,
     ) -> Result<Option<Location>, Fault> {
-        let entry = self.entry(Section::Locations, position - self.first(), reach)?;
-        let location = decode_location(entry.bytes());
+        let at = position - self.first();
+        let location = decode_location(self.entry(Section::Locations, at, reach, held)?);
         Ok((location.bytes > 0).then_some(location))
     }
 
-    pub(crate) fn positions_of(
+    /// Adds where some event ids may stand. They come in the order of their hashes, so that each
+    /// page is asked for once.
+    pub(crate) fn find_ids(
         &self,
-        event_id: &EventId,
-        hash: ShortHash,
+        asked: &[AskedId],
         reach: Reach,
-    ) -> Result<Vec<Position>, Fault> {
+        found: &mut Vec<(usize, Position)>,
+    ) -> Result<(), Fault> {
         let (least, greatest) = self.header.ids;
-        if *event_id < least || *event_id > greatest {
-            return Ok(Vec::new());
+        let mut held = Held::default();
+        for asked in asked {
+            let is_within = asked.event_id >= least && asked.event_id <= greatest;
+            if is_within && self.may_hold(Section::IdFilter, asked.hash, reach, &mut held)? {
+                let listed = self.listed(Section::Ids, asked.hash, 0, usize::MAX, reach)?;
+                found.extend(listed.into_iter().map(|position| (asked.place, position)));
+            }
         }
-        if !self.may_hold(Section::IdFilter, hash, reach)? {
-            return Ok(Vec::new());
-        }
-        self.listed(Section::Ids, hash, 0, usize::MAX, reach)
+        Ok(())
+    }
+
+    /// The events of each of some streams, which come in the order of their keys.
+    pub(crate) fn spans(
+        &self,
+        keys: impl Iterator<Item = StreamKey>,
+        reach: Reach,
+    ) -> impl Iterator<Item = Result<Option<Span>, Fault>> {
+        let (mut filter, mut streams) = (Held::default(), Held::default());
+        keys.map(move |key| self.span_in(key, reach, &mut filter, &mut streams))
     }
 
     pub(crate) fn span(&self, key: StreamKey, reach: Reach) -> Result<Option<Span>, Fault> {
-        if !self.may_hold(Section::StreamFilter, short(key), reach)? {
+        self.span_in(key, reach, &mut Held::default(), &mut Held::default())
+    }
+
+    fn span_in(
+        &self,
+        key: StreamKey,
+        reach: Reach,
+        filter: &mut Held,
+        streams: &mut Held,
+    ) -> Result<Option<Span>, Fault> {
+        if !self.may_hold(Section::StreamFilter, short(key), reach, filter)? {
             return Ok(None);
         }
-        let at = self.lower_bound(Section::Streams, key, reach)?;
+        let at = self.lower_bound(Section::Streams, key, reach, streams)?;
         if at == self.header.section(Section::Streams).entries {
             return Ok(None);
         }
-        let entry = self.entry(Section::Streams, at, reach)?;
-        let (found, span) = decode_span(entry.bytes(), self.first());
+        let entry = self.entry(Section::Streams, at, reach, streams)?;
+        let (found, span) = decode_span(entry, self.first());
         // A count of nothing is never written.
         if span.count == 0 {
             return Err(self.bad());
@@ -144,8 +169,9 @@ impl Run {
         reach: Reach,
     ) -> Result<Vec<Option<Position>>, Fault> {
         let end = span.count.min(from.saturating_add(count));
+        let mut held = Held::default();
         (from..end)
-            .map(|nth| self.stream_position(span, nth, reach))
+            .map(|nth| self.stream_position(span, nth, reach, &mut held))
             .collect()
     }
 
@@ -160,12 +186,13 @@ impl Run {
         }
         // Entries before `low` are not behind the position, those from `high` on are.
         let (mut low, mut high) = (0, span.count);
+        let mut held = Held::default();
         while low < high {
             let middle = low + (high - low) / 2;
             // A missing event has no position: it goes with the next one that has.
             let mut nth = middle;
             let found = loop {
-                match self.stream_position(span, nth, reach)? {
+                match self.stream_position(span, nth, reach, &mut held)? {
                     Some(found) => break Some(found),
                     None if nth + 1 < high => nth += 1,
                     None => break None,
@@ -177,7 +204,11 @@ impl Run {
             }
         }
         // Missing events behind the last one that is there do not count.
-        while low > 0 && self.stream_position(span, low - 1, reach)?.is_none() {
+        while low > 0
+            && self
+                .stream_position(span, low - 1, reach, &mut held)?
+                .is_none()
+        {
             low -= 1;
         }
         Ok(low)
@@ -195,8 +226,9 @@ impl Run {
 
     pub(crate) fn block(&self, position: Position, reach: Reach) -> Result<Block, Fault> {
         let at = Block::number(position) - Block::number(self.first());
-        let entry = self.entry(Section::Blocks, at, reach)?;
-        page::decode_block(entry.bytes()).ok_or(self.bad())
+        let mut held = Held::default();
+        let entry = self.entry(Section::Blocks, at, reach, &mut held)?;
+        page::decode_block(entry).ok_or(self.bad())
     }
 
     pub(crate) fn names(
@@ -244,12 +276,13 @@ impl Run {
             return Ok(Vec::new());
         };
         let first = u128::from(hash) << 32 | u128::from(from);
-        let mut at = self.lower_bound(section, first, reach)?;
+        let mut held = Held::default();
+        let mut at = self.lower_bound(section, first, reach, &mut held)?;
         let mut positions = Vec::new();
         let entries = self.header.section(section).entries;
         while positions.len() < limit && at < entries {
-            let entry = self.entry(section, at, reach)?;
-            let (found, position) = decode_posting(entry.bytes());
+            let entry = self.entry(section, at, reach, &mut held)?;
+            let (found, position) = decode_posting(entry);
             if found != hash {
                 break;
             }
@@ -264,24 +297,38 @@ impl Run {
         span: &Span,
         nth: u32,
         reach: Reach,
+        held: &mut Held,
     ) -> Result<Option<Position>, Fault> {
         let at = u64::from(span.start) + u64::from(nth);
-        let entry = self.entry(Section::Positions, at, reach)?;
-        let position = u32::from_le_bytes(array(entry.bytes()));
+        let entry = self.entry(Section::Positions, at, reach, held)?;
+        let position = u32::from_le_bytes(array(entry));
         Ok((position != MISSING).then(|| self.first() + Position::from(position)))
     }
 
-    fn may_hold(&self, section: Section, hash: ShortHash, reach: Reach) -> Result<bool, Fault> {
+    fn may_hold(
+        &self,
+        section: Section,
+        hash: ShortHash,
+        reach: Reach,
+        held: &mut Held,
+    ) -> Result<bool, Fault> {
         let place = self.header.section(section);
         if place.pages == 0 {
             return Ok(false);
         }
         let page = place.first_page + filter::page_of(hash, place.pages);
-        Ok(filter::may_hold(self.page(page, reach)?.payload(), hash))
+        let payload = self.held(page, reach, held)?.payload();
+        Ok(filter::may_hold(payload, hash, place.entries))
     }
 
     /// An entry of fixed size.
-    fn entry(&self, section: Section, at: u64, reach: Reach) -> Result<PageEntry, Fault> {
+    fn entry<'a>(
+        &self,
+        section: Section,
+        at: u64,
+        reach: Reach,
+        held: &'a mut Held,
+    ) -> Result<&'a [u8], Fault> {
         let place = self.header.section(section);
         if at >= place.entries {
             return Err(self.bad());
@@ -290,11 +337,18 @@ impl Run {
         let page = place.first_page + u32::try_from(at / in_page).map_err(|_| self.bad())?;
         let bytes = section.entry_bytes();
         let from = (at % in_page) as usize * bytes;
-        Ok(PageEntry {
-            page: self.page(page, reach)?,
-            from,
-            bytes,
-        })
+        let page = self.held(page, reach, held)?;
+        Ok(&page.payload()[from..from + bytes])
+    }
+
+    /// A page that may be the one that was asked for last.
+    fn held<'a>(&self, number: u32, reach: Reach, held: &'a mut Held) -> Result<&'a Page, Fault> {
+        match &mut held.0 {
+            Some((held, _)) if *held == number => {}
+            other => *other = Some((number, self.page(number, reach)?)),
+        }
+        let (_, page) = held.0.as_ref().expect("a page was taken");
+        Ok(page)
     }
 
     /// A page, from the cache or from the file.
@@ -328,18 +382,9 @@ impl Run {
     }
 }
 
-/// An entry in its page.
-struct PageEntry {
-    page: Page,
-    from: usize,
-    bytes: usize,
-}
-
-impl PageEntry {
-    fn bytes(&self) -> &[u8] {
-        &self.page.payload()[self.from..self.from + self.bytes]
-    }
-}
+/// The page of a run that was asked for last: neighbours need not go to the cache.
+#[derive(Default)]
+pub(crate) struct Held(Option<(u32, Page)>);
 
 /// Bytes of a location: an offset of 32 bits and a length of 24.
 const LOCATION_BYTES: usize = 7;

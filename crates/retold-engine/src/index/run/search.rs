@@ -2,7 +2,7 @@
 //! guessed, and the guess mended by what the first page shows.
 
 use super::header::Section;
-use super::{Fault, Reach, Run, decode_posting};
+use super::{Fault, Held, Reach, Run, decode_posting};
 use crate::log::coding::array;
 
 /// Guesses before the search halves what is left: keys that are not spread evenly, such as a
@@ -16,6 +16,7 @@ impl Run {
         section: Section,
         target: u128,
         reach: Reach,
+        held: &mut Held,
     ) -> Result<u64, Fault> {
         let entries = self.header.section(section).entries;
         let in_page = self.header.entries_per_page(section);
@@ -34,8 +35,9 @@ impl Run {
             guesses += 1;
             let first = middle / in_page * in_page;
             let (from, end) = (first.max(low), (first + in_page).min(high));
-            let entry = self.entry(section, first, reach)?;
-            let payload = entry.page.payload();
+            let number = self.header.section(section).first_page
+                + u32::try_from(first / in_page).map_err(|_| self.bad())?;
+            let payload = self.held(number, reach, held)?.payload();
             let key = |at: u64| {
                 let from = (at - first) as usize * bytes;
                 key_of(section, &payload[from..from + bytes])

@@ -85,7 +85,7 @@ fn ask_all(run: Run) {
     let reach = Reach::Disk;
     let key = |bits: u64| u128::from(bits) << 64 | u128::from(bits);
     for bits in [0, 1 << 20, u64::MAX / 3, u64::MAX / 2, u64::MAX] {
-        let _ = run.positions_of(&Uuid::from_u128(bits.into()), bits >> 16, reach);
+        let _ = found(&run, Uuid::from_u128(bits.into()), bits >> 16);
         let _ = run.postings(bits >> 16, bits % 300, 10, reach);
         if let Ok(Some(span)) = run.span(key(bits), reach) {
             let _ = run.stream_positions(&span, 0, 300, reach);
@@ -103,7 +103,7 @@ fn ask_all(run: Run) {
         let _ = run.count_through(&span, 150, reach);
     }
     for position in [run.first(), run.first() + 150, run.last()] {
-        let _ = run.location(position, reach);
+        let _ = run.location(position, reach, &mut Held::default());
         let _ = run.block(position, reach);
     }
     let from = StreamId::new("Issue", "3").unwrap();
@@ -118,6 +118,17 @@ fn ask_all(run: Run) {
     while let Ok(false) = building.advance(1 << 16) {}
 }
 
+fn found(run: &Run, event_id: Uuid, hash: ShortHash) -> Result<Vec<(usize, Position)>, Fault> {
+    let asked = AskedId {
+        hash,
+        event_id,
+        place: 0,
+    };
+    let mut found = Vec::new();
+    run.find_ids(&[asked], Reach::Disk, &mut found)?;
+    Ok(found)
+}
+
 #[test]
 fn a_run_answers_what_was_put_into_it() {
     let (run, bytes) = run();
@@ -126,10 +137,11 @@ fn a_run_answers_what_was_put_into_it() {
     let keys = crate::index::Keys::new(run.header.secret);
     for position in 1..=300 {
         let entry = entry(position);
-        assert_eq!(run.location(position, reach), Ok(Some(entry.location)));
+        let location = run.location(position, reach, &mut Held::default());
+        assert_eq!(location, Ok(Some(entry.location)));
         let hash = keys.event(&entry.event_id);
-        let found = run.positions_of(&entry.event_id, hash, reach).unwrap();
-        assert_eq!(found, [position]);
+        let found = found(&run, entry.event_id, hash);
+        assert_eq!(found, Ok(vec![(0, position)]));
         let span = run
             .span(keys.stream(&entry.stream), reach)
             .unwrap()

@@ -7,6 +7,7 @@ pub mod disk;
 mod evidence;
 mod facts;
 mod fast_map;
+mod few;
 mod finish;
 mod follower;
 mod heads;

@@ -11,6 +11,7 @@ listed! {
         VisibleBeforeSync = "an event is visible before the sync",
         SyncRetried = "a failed sync is tried again and believed",
         NextWrittenAfterFailure = "appends go on after a failed write",
+        FrameZeroed = "room is prepared where the last frame stands",
         FolderSyncForgotten = "the folder is not synced after a rename",
         FolderSyncOnOpeningForgotten = "the folder is not synced on opening",
         HeaderSyncForgotten = "a new segment gets its name before it is synced",

@@ -8,6 +8,7 @@ listed! {
     pub enum Probe {
         LogMade = "log made",
         SegmentBegun = "segment begun",
+        RoomPrepared = "room ahead of the end prepared",
         GroupShared = "several appends in one frame",
         AnswerWaited = "answer waited for what it rests on",
         LookedAgain = "look-up repeated",

@@ -61,6 +61,12 @@ pub trait File: Send + Sync + 'static {
     /// Reads into `buffer` from `offset` until it is full or the file ends; returns how much.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// Fills `buffer` from `offset`, where that needs no waiting for a device; false where it
+    /// would, or where that cannot be told.
+    fn read_at_once(&self, _buffer: &mut [u8], _offset: u64) -> bool {
+        false
+    }
+
     /// Writes all of `bytes` at `offset`. Not durable before [`File::sync`].
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
@@ -77,6 +83,12 @@ pub trait File: Send + Sync + 'static {
     /// and new bytes are zero. [`io::ErrorKind::StorageFull`] when there is none: the content is
     /// as it was then.
     fn reserve(&self, end: u64) -> io::Result<()>;
+
+    /// Writes zeros where there are only zeros, so that writing there is quicker later on. Waits
+    /// for the device; does not hold up writes elsewhere in the file for long.
+    fn write_zeros(&self, _from: u64, _to: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Says that a stretch will be read soon: a hint that keeps many reads in flight.
     fn will_read(&self, _offset: u64, _bytes: u64) {}

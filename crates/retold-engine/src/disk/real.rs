@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::{Access, Disk, File, Lock};
 
@@ -57,7 +57,7 @@ impl Disk for RealDisk {
                 options.write(true).create(true).truncate(true);
             }
         }
-        Ok(Arc::new(RealFile(options.open(path)?)))
+        Ok(Arc::new(RealFile::new(options.open(path)?)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -96,14 +96,43 @@ impl Disk for RealDisk {
     }
 }
 
-struct RealFile(fs::File);
+struct RealFile {
+    file: fs::File,
+    /// The same file past the system's memory; none where that cannot be had.
+    direct: OnceLock<Option<fs::File>>,
+}
+
+impl RealFile {
+    fn new(file: fs::File) -> RealFile {
+        RealFile {
+            file,
+            direct: OnceLock::new(),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn open_direct(&self) -> Option<fs::File> {
+        use std::os::fd::AsRawFd;
+        use std::os::unix::fs::OpenOptionsExt;
+
+        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let flags = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).ok()?;
+        let mut options = fs::OpenOptions::new();
+        options.write(true).custom_flags(flags).open(path).ok()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn open_direct(&self) -> Option<fs::File> {
+        None
+    }
+}
 
 impl File for RealFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
             match self
-                .0
+                .file
                 .read_at(&mut buffer[filled..], offset + filled as u64)
             {
                 Ok(0) => break,
@@ -115,21 +144,34 @@ impl File for RealFile {
         Ok(filled)
     }
 
+    #[cfg(target_os = "linux")]
+    fn read_at_once(&self, buffer: &mut [u8], offset: u64) -> bool {
+        let length = buffer.len();
+        let flags = rustix::io::ReadWriteFlags::NOWAIT;
+        let read = rustix::io::preadv2(
+            &self.file,
+            &mut [io::IoSliceMut::new(buffer)],
+            offset,
+            flags,
+        );
+        read == Ok(length)
+    }
+
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)
     }
 
     fn sync(&self) -> io::Result<()> {
         // `fdatasync` also writes the length, which is all of the metadata that reading needs.
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
-        self.0.set_len(bytes)
+        self.file.set_len(bytes)
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn reserve(&self, end: u64) -> io::Result<()> {
@@ -138,17 +180,30 @@ impl File for RealFile {
             return Ok(());
         }
         let flags = rustix::fs::FallocateFlags::empty();
-        match rustix::fs::fallocate(&self.0, flags, length, end - length) {
+        match rustix::fs::fallocate(&self.file, flags, length, end - length) {
             Ok(()) => Ok(()),
             // A file system that cannot reserve: a write that finds no room poisons then.
-            Err(rustix::io::Errno::OPNOTSUPP) => self.0.set_len(end),
+            Err(rustix::io::Errno::OPNOTSUPP) => self.file.set_len(end),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn write_zeros(&self, from: u64, to: u64) -> io::Result<()> {
+        /// What memory must be aligned to that goes to a device as it is.
+        const ALIGNMENT: usize = 4096;
+        let direct = self.direct.get_or_init(|| self.open_direct()).as_ref();
+        // Zeros that went through the system's memory would be written by the log's own syncs.
+        let direct = direct.ok_or(io::ErrorKind::Unsupported)?;
+        let length = usize::try_from(to - from).map_err(io::Error::other)?;
+        let zeros = vec![0; length + ALIGNMENT];
+        let aligned = zeros.as_ptr().align_offset(ALIGNMENT);
+        direct.write_all_at(&zeros[aligned..aligned + length], from)?;
+        direct.sync_data()
     }
 
     fn will_read(&self, offset: u64, bytes: u64) {
         // A file system that takes no hints is none the worse.
         let bytes = std::num::NonZeroU64::new(bytes);
-        let _ = rustix::fs::fadvise(&self.0, offset, bytes, rustix::fs::Advice::WillNeed);
+        let _ = rustix::fs::fadvise(&self.file, offset, bytes, rustix::fs::Advice::WillNeed);
     }
 }

@@ -6,6 +6,8 @@ use std::hash::Hasher as _;
 use retold_core::{EventId, NewEvent, StreamId, Text};
 use siphasher::sip128::{Hasher128 as _, SipHasher};
 
+use crate::few::Few;
+
 /// Bytes of the secret.
 pub(crate) const SECRET_BYTES: usize = 16;
 
@@ -90,7 +92,7 @@ impl Keys {
     }
 
     /// The keys of events in their order. Neighbours are often of one stream.
-    pub(crate) fn of_all(&self, events: &[NewEvent]) -> Vec<EventKeys> {
+    pub(crate) fn of_all(&self, events: &[NewEvent]) -> Few<EventKeys> {
         let mut last: Option<(&StreamId, StreamKey)> = None;
         let keys = events.iter().map(|event| {
             let stream = match last {

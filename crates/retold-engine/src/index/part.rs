@@ -8,11 +8,12 @@ use super::Location;
 use super::keys::{ShortHash, StreamKey};
 use super::run::{Held, Run};
 use super::table::Table;
+use crate::few::Few;
 
 /// How far a look-up may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// Only to what lies in memory.
+    /// Only to what lies in memory, that of the system included.
     Memory,
     /// To the disk.
     Disk,
@@ -158,7 +159,7 @@ impl Part {
     /// Notes the heads of those streams that have events here, and strikes them off.
     pub(crate) fn find_heads(
         &self,
-        asked: &mut Vec<AskedStream>,
+        asked: &mut Few<AskedStream>,
         through: Position,
         reach: Reach,
         heads: &mut [Option<StreamHead>],
@@ -178,7 +179,7 @@ impl Part {
             }
             Part::Run(run) => {
                 let keys = asked.iter().map(|asked| asked.key);
-                let spans = run.spans(keys, reach).collect::<Result<Vec<_>, _>>()?;
+                let spans = run.spans(keys, reach).collect::<Result<Few<_>, _>>()?;
                 let mut spans = spans.into_iter();
                 asked.retain(|asked| note(asked, spans.next().flatten()));
                 Ok(())

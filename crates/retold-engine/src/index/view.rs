@@ -11,6 +11,7 @@ use super::keys::{Keys, ShortHash, StreamKey, Term};
 use super::part::{AskedId, AskedStream, BLOCK_POSITIONS, Block, Fault, Part, Reach, Span};
 use super::run::Held;
 use super::{Location, StreamInfo};
+use crate::few::Few;
 use crate::state::Facts;
 
 /// What is known of streams of which an event is missing. Few, and kept in memory.
@@ -103,7 +104,7 @@ impl View {
             event_id,
             place,
         });
-        let mut asked: Vec<AskedId> = asked.collect();
+        let mut asked: Few<AskedId> = asked.collect();
         asked.sort_unstable();
         let mut found = Vec::new();
         for part in self.parts.iter().rev() {
@@ -153,11 +154,11 @@ impl View {
     pub(crate) fn kept_heads(
         &self,
         streams: &[StreamKey],
-    ) -> Result<Vec<Option<StreamHead>>, Fault> {
-        let mut heads = vec![None; streams.len()];
+    ) -> Result<Few<Option<StreamHead>>, Fault> {
+        let mut heads = Few::from_elem(None, streams.len());
         let asked = streams.iter().enumerate();
         let asked = asked.map(|(place, key)| AskedStream { key: *key, place });
-        let mut asked: Vec<AskedStream> = asked.collect();
+        let mut asked: Few<AskedStream> = asked.collect();
         asked.sort_unstable();
         for part in self.parts.iter().rev() {
             if asked.is_empty() {

@@ -4,6 +4,7 @@
 pub(crate) mod coding;
 pub(crate) mod control;
 pub(crate) mod frame;
+pub(crate) mod prepare;
 pub(crate) mod record;
 pub(crate) mod scan;
 pub(crate) mod segment;

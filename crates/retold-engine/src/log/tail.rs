@@ -8,6 +8,7 @@ use std::sync::Arc;
 use retold_core::{LogId, Position};
 
 use super::frame::{self, Digest, Header, Kind};
+use super::prepare::Preparing;
 use super::segment::{self, FIRST_FRAME, Head, PreviousSegment, Segment, SegmentHeader};
 use crate::disk::Disk;
 use crate::index::Anchor;
@@ -38,6 +39,7 @@ pub(crate) struct Tail {
     begun: Vec<Arc<Segment>>,
     /// HEAD does not name the newest segment yet: it does before the segment is written to.
     head_is_stale: bool,
+    preparing: Arc<Preparing>,
 }
 
 /// A frame to be written: room for the header, then the records, then the table of lengths.
@@ -77,7 +79,10 @@ impl Tail {
         end: End,
     ) -> io::Result<Tail> {
         let reserved = segment.file.len()?;
+        let preparing = Preparing::new(growth.reserve_bytes);
+        preparing.enter(Arc::clone(&segment.file), end.offset, reserved);
         Ok(Tail {
+            preparing: Arc::new(preparing),
             disk,
             folder,
             growth,
@@ -90,6 +95,11 @@ impl Tail {
             begun: Vec::new(),
             head_is_stale: false,
         })
+    }
+
+    /// What prepares room ahead of the end.
+    pub(crate) fn preparing(&self) -> Arc<Preparing> {
+        Arc::clone(&self.preparing)
     }
 
     /// The position of the next event.
@@ -117,6 +127,8 @@ impl Tail {
         };
         header.seal(&mut draft.bytes, self.segment.log_id);
         let digest = frame::digest(&draft.bytes);
+        self.preparing
+            .take(self.offset + header.stride(), self.reserved);
         let file = &self.segment.file;
         file.write_at(&draft.bytes, self.offset)
             .and_then(|()| self.sync_frame())
@@ -201,6 +213,8 @@ impl Tail {
     /// steps leaves a log that opens: what was reserved is given back, the new file is whole
     /// before it has its name, and HEAD names it before anything is written to it.
     fn begin_segment(&mut self) -> Result<(), WriteFailure> {
+        // Zeros behind the end would make it longer again.
+        self.preparing.leave();
         let old = &self.segment;
         old.file
             .set_len(self.offset)
@@ -235,6 +249,8 @@ impl Tail {
         self.reserved = FIRST_FRAME;
         self.previous = header.digest();
         self.head_is_stale = true;
+        let file = Arc::clone(&self.segment.file);
+        self.preparing.enter(file, self.offset, self.reserved);
         probe::hit(Probe::SegmentBegun);
         if planted::is(Bug::FolderSyncForgotten) {
             return Ok(());

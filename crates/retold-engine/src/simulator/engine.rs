@@ -14,6 +14,7 @@ use retold_core::{
 use super::model::{Model, Verdict, is_same};
 use crate::disk::sim::SimDisk;
 use crate::index::Merger;
+use crate::log::prepare::Preparing;
 use crate::write::syncer::Syncer;
 use crate::{EngineStore, Options};
 
@@ -26,6 +27,7 @@ pub(super) struct Engine {
     pub(super) store: Arc<EngineStore>,
     syncer: Option<Syncer>,
     merger: Option<Merger>,
+    preparing: Option<Arc<Preparing>>,
     waiting: Vec<Waiting>,
     /// A write failed: nothing more may be written.
     is_poisoned: bool,
@@ -72,10 +74,12 @@ impl Engine {
     pub(super) fn open(disk: &SimDisk, options: Options) -> Result<Engine, Error> {
         let disk = Arc::new(disk.clone());
         let (store, background) = EngineStore::open_unstarted(disk, FOLDER.into(), options)?;
+        let preparing = background.as_ref().map(|it| Arc::clone(&it.preparing));
         let (syncer, merger) = background
             .map(|background| (background.syncer, background.merger))
             .unzip();
         Ok(Engine {
+            preparing,
             store: Arc::new(store),
             syncer,
             merger,
@@ -153,6 +157,13 @@ impl Engine {
         // Nobody waits for a mark: whether it failed shows here.
         self.note_poison();
         self.look(model, excuse);
+    }
+
+    /// Lets room be prepared ahead of the end.
+    pub(super) fn prepare(&self) -> bool {
+        self.preparing
+            .as_ref()
+            .is_some_and(|preparing| preparing.step())
     }
 
     /// Lets the merger work a little; how often it found something to do.
@@ -294,6 +305,7 @@ impl Engine {
         let mut closing = store.close();
         assert!(closing.as_mut().poll(&mut idle()).is_ready());
         self.merger = None;
+        self.preparing = None;
         if let Some(syncer) = self.syncer.take() {
             syncer.run();
         }

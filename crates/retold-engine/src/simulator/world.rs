@@ -255,6 +255,8 @@ impl World {
         let steps = 1 + self.dice.below(4);
         let done = self.with_engine(|engine, _, _| engine.merge(steps));
         self.note(|| format!("merge: {} steps", done.unwrap_or(0)));
+        let is_prepared = self.with_engine(|engine, _, _| engine.prepare());
+        self.note(|| format!("prepare room: {}", is_prepared == Some(true)));
     }
 
     fn mark(&mut self) {

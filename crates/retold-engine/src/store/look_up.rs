@@ -3,6 +3,7 @@
 
 use retold_core::{Append, Appended, Damage, Error, Identity, Position, RecordedEvent};
 
+use crate::few::Few;
 use crate::index::{Fault, View};
 use crate::state::{RECORD_ADVICE, damaged_stream};
 use crate::visible::Visible;
@@ -90,7 +91,7 @@ fn refuse_lost_ids(visible: &Visible, append: &Append) -> Result<(), Error> {
 /// The heads of the streams of an append, of which no event may be missing.
 fn heads(view: &View, keyed: &KeyedAppend) -> Result<Result<LookedUp, Error>, Fault> {
     let kept = view.kept_heads(&keyed.streams)?;
-    let mut heads = Vec::with_capacity(kept.len());
+    let mut heads = Few::with_capacity(kept.len());
     for (place, head) in kept.into_iter().enumerate() {
         if view.has_no_losses() {
             heads.push(head.map_or(0, |head| head.sequence_number));

@@ -26,6 +26,7 @@ use crate::finish::{self, Finished};
 use crate::follower::Follower;
 use crate::index::Merger;
 use crate::indexing;
+use crate::log::prepare::Preparing;
 use crate::log::tail::{Draft, Growth, Tail, WriteFailure};
 use crate::opening;
 use crate::options::Options;
@@ -33,7 +34,7 @@ use crate::planted::{self, Bug};
 use crate::probe::{self, Probe};
 use crate::state::Restore;
 use crate::visible::Visible;
-use crate::write::group::Answer;
+use crate::write::group::{Answer, Settled};
 use crate::write::keyed::KeyedAppend;
 use crate::write::syncer::Syncer;
 use crate::write::writer::Writer;
@@ -52,11 +53,14 @@ pub struct EngineStore {
 pub(crate) struct Background {
     pub(crate) syncer: Syncer,
     pub(crate) merger: Merger,
+    pub(crate) preparing: Arc<Preparing>,
+    lock: Arc<Lock>,
 }
 
 pub(crate) struct Shared {
     pub(crate) visible: Arc<Visible>,
     writer: Option<Arc<Writer>>,
+    preparing: Option<Arc<Preparing>>,
     follower: Option<Arc<Follower>>,
     /// Why nothing may be appended since the log was opened.
     refusal: Option<Error>,
@@ -95,7 +99,17 @@ impl EngineStore {
             return EngineStore::open_read_only(disk, folder, options);
         }
         let (store, background) = EngineStore::open_unstarted(disk, folder, options)?;
-        if let Some(Background { syncer, merger }) = background {
+        if let Some(background) = background {
+            let Background {
+                syncer,
+                merger,
+                preparing,
+                lock,
+            } = background;
+            store.start("retold-preparer", move || {
+                preparing.run();
+                drop(lock);
+            })?;
             store.start("retold-merger", move || merger.run())?;
             store.start("retold-syncer", move || syncer.run())?;
         }
@@ -205,14 +219,24 @@ impl EngineStore {
             let (made_for, shown) = (Arc::clone(&made), Arc::clone(&visible));
             // What is of no use goes only now: it might have been evidence.
             let shown_for = Arc::clone(&visible);
+            let preparing = tail.preparing();
             background = lock.take().map(Arc::new).map(|lock| Background {
                 merger: Merger::new(shown_for, unused, Arc::clone(&lock)),
-                syncer: Syncer::new(tail, made_for, shown, needs_mark, lock),
+                syncer: Syncer::new(tail, made_for, shown, needs_mark, Arc::clone(&lock)),
+                preparing,
+                lock,
             });
             writer = Some(made);
         }
-        let store = EngineStore::assemble(visible, writer, None, refusal, restore, lock);
-        Ok((store, background))
+        let shared = Shared {
+            preparing: background.as_ref().map(|it| Arc::clone(&it.preparing)),
+            writer,
+            refusal,
+            restore: tokio::sync::Mutex::new(restore),
+            lock: Mutex::new(lock),
+            ..Shared::new(visible)
+        };
+        Ok((EngineStore::assemble(shared), background))
     }
 
     fn open_read_only(
@@ -237,15 +261,12 @@ impl EngineStore {
         let refusal = Error::Unsupported {
             what: "append: the store is open for reading only".into(),
         };
-        let store = EngineStore::assemble(
-            follower.visible(),
-            None,
-            Some(Arc::clone(&follower)),
-            Some(refusal),
-            None,
-            None,
-        );
-        Ok((store, follower))
+        let shared = Shared {
+            follower: Some(Arc::clone(&follower)),
+            refusal: Some(refusal),
+            ..Shared::new(follower.visible())
+        };
+        Ok((EngineStore::assemble(shared), follower))
     }
 
     /// Starts a thread of the store; `close` and dropping the store wait for its end.
@@ -262,25 +283,9 @@ impl EngineStore {
         Ok(())
     }
 
-    fn assemble(
-        visible: Arc<Visible>,
-        writer: Option<Arc<Writer>>,
-        follower: Option<Arc<Follower>>,
-        refusal: Option<Error>,
-        restore: Option<Restore>,
-        lock: Option<Lock>,
-    ) -> EngineStore {
+    fn assemble(shared: Shared) -> EngineStore {
         EngineStore {
-            shared: Arc::new(Shared {
-                visible,
-                writer,
-                follower,
-                refusal,
-                restore: tokio::sync::Mutex::new(restore),
-                running: watch::Sender::new(0),
-                room: Room::new(),
-                lock: Mutex::new(lock),
-            }),
+            shared: Arc::new(shared),
             threads: Mutex::default(),
         }
     }
@@ -304,6 +309,9 @@ impl EngineStore {
         self.shared.visible.index().close();
         if let Some(writer) = &self.shared.writer {
             writer.close();
+        }
+        if let Some(preparing) = &self.shared.preparing {
+            preparing.close();
         }
         if let Some(follower) = &self.shared.follower {
             follower.stop();
@@ -343,6 +351,21 @@ impl Drop for EngineStore {
 }
 
 impl Shared {
+    /// Shows what is there, and no more.
+    fn new(visible: Arc<Visible>) -> Shared {
+        Shared {
+            visible,
+            writer: None,
+            preparing: None,
+            follower: None,
+            refusal: None,
+            restore: tokio::sync::Mutex::new(None),
+            running: watch::Sender::new(0),
+            room: Room::new(),
+            lock: Mutex::new(None),
+        }
+    }
+
     fn writer(&self, event_ids: impl FnOnce() -> Vec<EventId>) -> Result<&Writer, Error> {
         match (&self.writer, &self.refusal) {
             (Some(writer), None) => Ok(writer),
@@ -392,10 +415,14 @@ async fn off_thread<T: Send + 'static>(
 }
 
 async fn settled(
-    answer: oneshot::Receiver<Answer>,
+    answer: oneshot::Receiver<Settled>,
     event_ids: &[EventId],
 ) -> Result<Answer, Error> {
-    match answer.await {
+    let settled = answer.await.map(|Settled { answer, others }| {
+        drop(others);
+        answer
+    });
+    match settled {
         Ok(Answer::Refused(error)) => Err(error),
         Ok(answer) => Ok(answer),
         Err(_) => Err(Error::UnknownOutcome {

@@ -4,8 +4,10 @@
 use retold_core::{
     Append, Condition, Error, Position, RecordedEvent, SequenceNumber, StreamId, Timestamp,
 };
+use smallvec::SmallVec;
 
 use crate::fast_map::HashedMap;
+use crate::few::Few;
 use crate::index::{EventKeys, Keys, StreamKey};
 
 /// Streams that are told apart by comparing each with all: a map costs more.
@@ -16,17 +18,17 @@ const FEW_STREAMS: usize = 8;
 pub(crate) struct KeyedAppend {
     pub(crate) append: Append,
     /// The keys of each event.
-    pub(crate) events: Vec<EventKeys>,
+    pub(crate) events: Few<EventKeys>,
     /// Every stream that is written or has a condition, once.
-    pub(crate) streams: Vec<StreamKey>,
+    pub(crate) streams: Few<StreamKey>,
     /// For each event, then for each condition, the place of its stream in `streams`.
-    places: Vec<u32>,
+    places: SmallVec<[u32; 2]>,
 }
 
 impl KeyedAppend {
     pub(crate) fn new(append: Append, keys: &Keys) -> KeyedAppend {
         let events = keys.of_all(append.events());
-        let mut places = Vec::with_capacity(events.len() + append.conditions().len());
+        let mut places = SmallVec::with_capacity(events.len() + append.conditions().len());
         let mut streams = Streams::default();
         for event in &events {
             places.push(streams.place(event.stream));
@@ -62,10 +64,10 @@ impl KeyedAppend {
     /// The events as they are recorded behind the heads of their streams, with their keys.
     pub(crate) fn record(
         self,
-        mut heads: Vec<SequenceNumber>,
+        mut heads: Few<SequenceNumber>,
         first: Position,
         date: Timestamp,
-    ) -> (Vec<RecordedEvent>, Vec<EventKeys>) {
+    ) -> (Vec<RecordedEvent>, Few<EventKeys>) {
         let events = self.append.into_events().into_iter();
         let places = events.zip(first..).zip(&self.places);
         let recorded = places.map(|((event, position), place)| {
@@ -96,7 +98,7 @@ fn conditioned(condition: &Condition) -> &StreamId {
 /// Streams in the order in which they were met, each once.
 #[derive(Default)]
 struct Streams {
-    keys: Vec<StreamKey>,
+    keys: Few<StreamKey>,
     /// Filled once there are more than a few.
     places: HashedMap<StreamKey, u32>,
 }
@@ -146,7 +148,7 @@ mod tests {
             for (place, key) in keyed.streams.iter().enumerate() {
                 assert_eq!(keys.stream(keyed.name(place)), *key);
             }
-            let heads = vec![0; keyed.streams.len()];
+            let heads = Few::from_elem(0, keyed.streams.len());
             let (recorded, event_keys) = keyed.record(heads, 1, Timestamp::MIN);
             for (nth, (event, of)) in recorded.iter().zip(event_keys).enumerate() {
                 assert_eq!(event.sequence_number, (nth / streams) as u64 + 1);

@@ -3,6 +3,7 @@
 use retold_core::{EventId, Position, SequenceNumber, StreamHead};
 
 use crate::fast_map::{FastMap, HashedMap};
+use crate::few::Few;
 use crate::index::StreamKey;
 use crate::planted::{self, Bug};
 
@@ -84,5 +85,5 @@ pub(crate) struct LookedUp {
     /// The look-up holds through this position: none of the call's ids is known up to here.
     pub(crate) through: Position,
     /// The heads of all streams of the call, in their order there; 0 for none.
-    pub(crate) heads: Vec<SequenceNumber>,
+    pub(crate) heads: Few<SequenceNumber>,
 }

@@ -11,10 +11,11 @@ use retold_core::{
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::group::{Answer, Failure, Group, Waiter, ids_of};
+use super::group::{Answer, Failure, Group, Settled, Waiter, ids_of};
 use super::keyed::KeyedAppend;
 use super::recent::{LookedUp, Recent};
 use super::statistics::WriteStatistics;
+use crate::few::Few;
 use crate::index::EventKeys;
 use crate::log::frame::Kind;
 use crate::planted::{self, Bug};
@@ -89,16 +90,16 @@ impl Writer {
         keyed: KeyedAppend,
         looked_up: &LookedUp,
         room: OwnedSemaphorePermit,
-    ) -> oneshot::Receiver<Answer> {
+    ) -> oneshot::Receiver<Settled> {
         let (reply, answer) = oneshot::channel();
         let mut queue = self.queue();
         if let Some(refusal) = queue.refusal_of(&keyed) {
-            let _ = reply.send(Answer::Refused(refusal));
+            answer_at_once(reply, Answer::Refused(refusal));
             return answer;
         }
         match queue.judge(&keyed, looked_up) {
             Judgement::Stale => {
-                let _ = reply.send(Answer::LookAgain(Box::new(keyed)));
+                answer_at_once(reply, Answer::LookAgain(Box::new(keyed)));
             }
             Judgement::Known { at } => queue.answer(Waiter {
                 reply,
@@ -136,8 +137,8 @@ impl Writer {
     pub(crate) fn restore(
         &self,
         events: Vec<RecordedEvent>,
-        keys: Vec<EventKeys>,
-    ) -> oneshot::Receiver<Answer> {
+        keys: Few<EventKeys>,
+    ) -> oneshot::Receiver<Settled> {
         let (reply, answer) = oneshot::channel();
         let mut queue = self.queue();
         let first = events.first().map(|event| event.position);
@@ -151,7 +152,7 @@ impl Writer {
         }
         match refusal {
             Some(error) => {
-                let _ = reply.send(Answer::Refused(error));
+                answer_at_once(reply, Answer::Refused(error));
             }
             None => queue.encode(self.log_id, events, keys, reply, None),
         }
@@ -160,11 +161,11 @@ impl Writer {
     }
 
     /// Writes a frame that holds a decision about the log.
-    pub(crate) fn decide(&self, kind: Kind, json: &[u8]) -> oneshot::Receiver<Answer> {
+    pub(crate) fn decide(&self, kind: Kind, json: &[u8]) -> oneshot::Receiver<Settled> {
         let (reply, answer) = oneshot::channel();
         let mut queue = self.queue();
         if let Some(refusal) = queue.refusal(Vec::new()) {
-            let _ = reply.send(Answer::Refused(refusal));
+            answer_at_once(reply, Answer::Refused(refusal));
             return answer;
         }
         let mut group = Group::new(kind, queue.next_position);
@@ -248,6 +249,17 @@ impl Writer {
     }
 }
 
+/// Answers what rests on nothing that is not durable.
+fn answer_at_once(reply: oneshot::Sender<Settled>, answer: Answer) {
+    let waiter = Waiter {
+        reply,
+        answer,
+        rests_on: 0,
+        room: None,
+    };
+    waiter.settle();
+}
+
 /// What is to be done with an append.
 enum Judgement {
     /// The look-up does not reach far enough.
@@ -262,7 +274,7 @@ enum Judgement {
     },
     /// To be encoded behind the heads of its streams.
     Accepted {
-        heads: Vec<SequenceNumber>,
+        heads: Few<SequenceNumber>,
     },
 }
 
@@ -316,8 +328,8 @@ impl Queue {
         &mut self,
         log_id: LogId,
         events: Vec<RecordedEvent>,
-        keys: Vec<EventKeys>,
-        reply: oneshot::Sender<Answer>,
+        keys: Few<EventKeys>,
+        reply: oneshot::Sender<Settled>,
         room: Option<OwnedSemaphorePermit>,
     ) {
         let bytes = events.iter().map(RecordedEvent::bytes).sum();

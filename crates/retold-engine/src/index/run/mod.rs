@@ -25,6 +25,7 @@ use super::table::MISSING;
 use crate::disk::File;
 use crate::log::coding::array;
 use crate::state::Facts;
+use page::Shape;
 
 pub(crate) use build::{BuildError, Building};
 pub(crate) use header::{HEADER_BYTES, Header, Section};
@@ -42,6 +43,7 @@ pub(crate) struct Run {
     pub(crate) number: RunNumber,
     pub(crate) name: String,
     pub(crate) header: Header,
+    shape: Shape,
     file: Arc<dyn File>,
     cache: Arc<PageCache>,
 }
@@ -57,6 +59,7 @@ impl Run {
         Run {
             number,
             name,
+            shape: Shape::of(&header),
             header,
             file,
             cache,
@@ -356,17 +359,19 @@ impl Run {
         if let Some(page) = self.cache.get(self.number, number) {
             return Ok(page);
         }
-        if reach == Reach::Memory {
-            return Err(Fault::Cold);
-        }
-        let page = self.read_pages(number, 1)?.pop().ok_or(self.bad())?;
+        let page = match reach {
+            Reach::Memory => {
+                page::read_at_once(&*self.file, self.shape, number).ok_or(Fault::Cold)?
+            }
+            Reach::Disk => self.read_pages(number, 1)?.pop().ok_or(self.bad())?,
+        };
         self.cache.put(self.number, number, page.clone());
         Ok(page)
     }
 
     /// Pages straight from the file.
     fn read_pages(&self, first: u32, count: u32) -> Result<Vec<Page>, Fault> {
-        page::read(&*self.file, &self.header, first, count).map_err(|reason| {
+        page::read(&*self.file, self.shape, first, count).map_err(|reason| {
             tracing::warn!(
                 run = self.name,
                 page = first,

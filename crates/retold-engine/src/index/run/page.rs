@@ -40,35 +40,61 @@ pub(crate) fn seal(page: &mut [u8], binding: u32, number: u32) {
     checksum.copy_from_slice(&of(payload, binding, number).to_le_bytes());
 }
 
+/// What a page is read and checked by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    bytes: usize,
+    binding: u32,
+}
+
+impl Shape {
+    pub(super) fn of(header: &Header) -> Shape {
+        Shape {
+            bytes: usize::from(header.page_bytes),
+            binding: header.binding(),
+        }
+    }
+}
+
 /// Reads pages that lie side by side; says what is wrong where one does not fit.
-pub(crate) fn read(
+pub(super) fn read(
     file: &dyn File,
-    header: &Header,
+    shape: Shape,
     first: u32,
     count: u32,
 ) -> Result<Vec<Page>, &'static str> {
-    let page_bytes = usize::from(header.page_bytes);
-    let mut bytes = vec![0; page_bytes * count as usize];
-    let offset = u64::from(first) * page_bytes as u64;
+    let mut bytes = vec![0; shape.bytes * count as usize];
+    let offset = u64::from(first) * shape.bytes as u64;
     match file.read_at(&mut bytes, offset) {
-        Ok(filled) if filled == bytes.len() => {}
-        Ok(_) => return Err("it is shorter than it was"),
-        Err(_) => return Err("it cannot be read"),
+        Ok(filled) if filled == bytes.len() => checked(bytes, shape, first),
+        Ok(_) => Err("it is shorter than it was"),
+        Err(_) => Err("it cannot be read"),
     }
-    let binding = header.binding();
+}
+
+/// Reads a page that the system still has in memory; none where it has not, or where the page
+/// does not fit.
+pub(super) fn read_at_once(file: &dyn File, shape: Shape, number: u32) -> Option<Page> {
+    let mut bytes = vec![0; shape.bytes];
+    let offset = u64::from(number) * shape.bytes as u64;
+    let is_read = file.read_at_once(&mut bytes, offset);
+    let pages = is_read.then(|| checked(bytes, shape, number));
+    pages?.ok()?.pop()
+}
+
+/// Pages that lie side by side, from the first on.
+fn checked(bytes: Vec<u8>, shape: Shape, first: u32) -> Result<Vec<Page>, &'static str> {
+    let page_bytes = shape.bytes;
     let fits = |(page, number): (&[u8], u32)| {
         let (payload, checksum) = page.split_at(page_bytes - CHECKSUM_BYTES);
         planted::is(Bug::PageChecksumIgnored)
-            || of(payload, binding, number) == u32::from_le_bytes(array(checksum))
+            || of(payload, shape.binding, number) == u32::from_le_bytes(array(checksum))
     };
     if !bytes.chunks_exact(page_bytes).zip(first..).all(fits) {
         return Err("a page does not fit its checksum");
     }
     let bytes = bytes::Bytes::from(bytes);
-    let pages = (0..count as usize).map(|nth| nth * page_bytes);
-    if count == 1 {
-        return Ok(vec![Page(bytes)]);
-    }
+    let pages = (0..bytes.len()).step_by(page_bytes);
     Ok(pages
         .map(|from| Page(bytes.slice(from..from + page_bytes)))
         .collect())

@@ -42,28 +42,40 @@ impl Run {
                 let from = (at - first) as usize * bytes;
                 key_of(section, &payload[from..from + bytes])
             };
-            let found = partition_point(from, end, |at| key(at) < target);
-            if found == from && from > low {
-                high = from;
-                guess = from.saturating_sub(1 + share(key(from).saturating_sub(target)));
-            } else if found == end && end < high {
+            let is_below = |at: u64| key(at) < target;
+            if is_below(end - 1) && end < high {
                 low = end;
                 guess = end + share(target.saturating_sub(key(end - 1)));
+            } else if from > low && !is_below(from) {
+                high = from;
+                guess = from.saturating_sub(1 + share(key(from).saturating_sub(target)));
             } else {
-                return Ok(found);
+                let near = from + share(target.saturating_sub(key(from)));
+                return Ok(partition_point(from, end, near, is_below));
             }
         }
         Ok(low)
     }
 }
 
-fn partition_point(from: u64, end: u64, is_below: impl Fn(u64) -> bool) -> u64 {
+/// The first place in a range that is not below; `near` is where it is likely to be. Looks in
+/// steps that double from there on, and halves the last one.
+fn partition_point(from: u64, end: u64, near: u64, is_below: impl Fn(u64) -> bool) -> u64 {
+    // All places before `low` are below, none from `high` on.
     let (mut low, mut high) = (from, end);
+    let mut at = near.clamp(from, end - 1);
+    let mut step = 1;
     while low < high {
-        let middle = low + (high - low) / 2;
-        match is_below(middle) {
-            true => low = middle + 1,
-            false => high = middle,
+        if is_below(at) {
+            low = at + 1;
+            at = at.saturating_add(step);
+        } else {
+            high = at;
+            at = at.saturating_sub(step);
+        }
+        step *= 2;
+        if !(low..high).contains(&at) {
+            at = low + (high - low) / 2;
         }
     }
     low
@@ -86,4 +98,19 @@ fn share_of(section: Section, distance: u128, entries: u64) -> u64 {
         _ => distance >> 16,
     };
     ((highest * u128::from(entries)) >> 64) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_found_wherever_it_is_looked_for_first() {
+        for place in 3..=40 {
+            for near in 0..50 {
+                let found = partition_point(3, 40, near, |at| at < place);
+                assert_eq!(found, place, "near {near}");
+            }
+        }
+    }
 }

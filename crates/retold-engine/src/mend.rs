@@ -136,7 +136,7 @@ impl Intake for Refill {
         {
             // Incomplete streams are known since the log was opened.
             self.table
-                .insert(&KeyedEntry::new(event, self.index.keys()));
+                .insert(&KeyedEntry::new(event, &self.index.keys()));
         }
         if let Some(last) = events.last() {
             self.table.pass_over(last.position);

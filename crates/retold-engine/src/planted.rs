@@ -28,6 +28,7 @@ listed! {
         HeadIgnored = "a missing newest segment is not noticed",
         RecentIdsForgotten = "a duplicate check forgets ids above the look-up",
         RecentHeadsForgotten = "an expectation is judged by the look-up alone",
+        HeadKeptBack = "a head that is kept for look-ups does not move on",
         FailedStateKept = "an expectation is judged by appends that failed",
         RefusalNotAwaited = "a refusal does not wait for what it rests on",
         RestoreForgotten = "an unfinished restore is forgotten on opening",

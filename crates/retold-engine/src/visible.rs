@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use retold_core::{
     Clock, Damage, Entry, Era, Error, EventId, LogHead, LogId, Lost, Position, RecordedEvent,
@@ -37,7 +38,7 @@ const READ_BYTES: u64 = 1024 * 1024;
 /// The durable part of the log, for reading.
 pub(crate) struct Visible {
     log_id: LogId,
-    index: RwLock<Arc<Index>>,
+    index: ArcSwap<Index>,
     segments: RwLock<Vec<Arc<Segment>>>,
     /// Lost events that an operator has accepted.
     lost: RwLock<BTreeMap<Position, Lost>>,
@@ -65,7 +66,7 @@ impl Visible {
     ) -> Visible {
         let visible = Visible {
             log_id,
-            index: RwLock::new(Arc::clone(&index)),
+            index: ArcSwap::new(Arc::clone(&index)),
             segments: RwLock::default(),
             lost: RwLock::default(),
             lost_ids: RwLock::default(),
@@ -92,7 +93,7 @@ impl Visible {
         write(&self.eras).clone_from(&facts.eras);
         *write(&self.segments) = segments;
         *write(&self.broken) = None;
-        *write(&self.index) = index;
+        self.index.store(index);
         let head = self.head().position;
         self.head.send_replace(head);
     }
@@ -103,7 +104,7 @@ impl Visible {
     }
 
     pub(crate) fn head(&self) -> LogHead {
-        read(&self.index).head()
+        self.index.load().head()
     }
 
     /// The head, to be waited on.
@@ -112,12 +113,12 @@ impl Visible {
     }
 
     pub(crate) fn index(&self) -> Arc<Index> {
-        Arc::clone(&read(&self.index))
+        self.index.load_full()
     }
 
     /// What makes the keys of the index.
     pub(crate) fn keys(&self) -> Keys {
-        *read(&self.index).keys()
+        self.index.load().keys()
     }
 
     /// Asks the index. A run that cannot answer is mended first.
@@ -128,7 +129,7 @@ impl Visible {
         /// Far more than there are runs: each is asked again once it was mended.
         const TRIES: usize = 1_000;
         for _ in 0..TRIES {
-            let view = read(&self.index).view(Reach::Disk);
+            let view = self.index.load().view(Reach::Disk);
             match question(&view) {
                 Ok(answer) => return Ok(answer),
                 Err(Fault::Bad(run)) => self.mend(run)?,
@@ -144,7 +145,7 @@ impl Visible {
         &self,
         question: impl FnOnce(&View) -> Result<T, Fault>,
     ) -> Option<T> {
-        let view = read(&self.index).view(Reach::Memory);
+        let view = self.index.load().view(Reach::Memory);
         question(&view).ok()
     }
 

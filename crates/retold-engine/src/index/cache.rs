@@ -41,9 +41,7 @@ impl PageCache {
     }
 
     pub(crate) fn get(&self, run: RunNumber, page: u32) -> Option<Page> {
-        let found = self.pages.get(&(run, page));
-        self.counters.look(found.is_some());
-        found
+        self.pages.get(&(run, page))
     }
 
     pub(crate) fn put(&self, run: RunNumber, number: u32, page: Page) {

@@ -80,7 +80,7 @@ impl<'a> Directory<'a> {
             from: from.clone(),
             is_ended: false,
         };
-        let parts = view.parts.iter().map(|part| list(Some(part)));
+        let parts = view.current.parts.iter().map(|part| list(Some(part)));
         Directory {
             view,
             lists: parts.chain([list(None)]).collect(),
@@ -113,7 +113,7 @@ impl List<'_> {
         let names: Vec<StreamId> = match self.part {
             Some(part) => part.names(from, view.head.position, NAMES, view.reach)?,
             None => {
-                let lost = view.losses.lost.range((from, Bound::Unbounded));
+                let lost = view.current.losses.lost.range((from, Bound::Unbounded));
                 lost.map(|(name, _)| name.clone()).take(NAMES).collect()
             }
         };

@@ -9,6 +9,7 @@ mod directory;
 mod keys;
 mod load;
 mod merger;
+mod newest;
 mod part;
 mod run;
 mod set;

@@ -122,12 +122,20 @@ impl Part {
         }
     }
 
+    /// Holds no page of the part yet.
+    pub(crate) fn hold(&self) -> Held<'_> {
+        match self {
+            Part::Table(_) => Held::default(),
+            Part::Run(run) => run.hold(),
+        }
+    }
+
     /// Where the record of a position lies; none where it is lost.
     pub(crate) fn location(
         &self,
         position: Position,
         reach: Reach,
-        held: &mut Held,
+        held: &mut Held<'_>,
     ) -> Result<Option<Location>, Fault> {
         match self {
             Part::Table(table) => Ok(read(table).location(position)),

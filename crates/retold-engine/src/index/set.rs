@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, Guard};
 use retold_core::{IndexStatistics, LogHead, LogId, Position, StreamId, Timestamp};
 
 use super::cache::PageCache;
 use super::keys::{Keys, SECRET_BYTES};
+use super::newest::Newest;
 use super::part::{Part, Reach, RunNumber, read, write};
 use super::run::{BuildError, Building, Header, PAGE_BYTES_MAX, PAGE_BYTES_MIN, Run, Sorted};
 use super::statistics::{add, get};
@@ -41,10 +43,11 @@ const SLOWED_BY_MAX: Duration = Duration::from_millis(20);
 /// The index.
 pub(crate) struct Index {
     pub(crate) log_id: LogId,
-    keys: Keys,
     settings: IndexOptions,
     cache: Arc<PageCache>,
-    current: RwLock<Current>,
+    current: ArcSwap<Current>,
+    /// Held while `current` is changed.
+    changing: Mutex<()>,
     /// Where runs are written; none where they are only read.
     place: Option<Place>,
     numbers: AtomicU64,
@@ -53,11 +56,15 @@ pub(crate) struct Index {
     is_closed: Mutex<bool>,
 }
 
-struct Current {
+/// The index at one moment.
+#[derive(Clone)]
+pub(super) struct Current {
+    pub(super) keys: Keys,
     /// The last one is the table that events are added to.
-    parts: Arc<Vec<Part>>,
-    head: LogHead,
-    losses: Arc<Losses>,
+    pub(super) parts: Arc<Vec<Part>>,
+    pub(super) head: LogHead,
+    pub(super) losses: Arc<Losses>,
+    pub(super) newest: Arc<Newest>,
     facts: Arc<Facts>,
 }
 
@@ -93,18 +100,20 @@ impl Index {
         let table = Part::Table(Arc::new(RwLock::new(Table::new(begin))));
         Index {
             log_id,
-            keys: Keys::new(secret),
             cache: Arc::new(PageCache::new(settings.cache_bytes, page_bytes)),
             settings,
-            current: RwLock::new(Current {
+            current: ArcSwap::from_pointee(Current {
+                keys: Keys::new(secret),
                 parts: Arc::new(vec![table]),
                 head: LogHead {
                     position: begin.next_position - 1,
                     persisted_at: Timestamp::MIN,
                 },
                 losses: Arc::default(),
+                newest: Arc::default(),
                 facts: Arc::new(Facts::new(log_id)),
             }),
+            changing: Mutex::new(()),
             place: writes_to.map(|(disk, folder)| Place {
                 disk,
                 folder: index_folder(folder),
@@ -120,10 +129,8 @@ impl Index {
     pub(crate) fn view(&self, reach: Reach) -> View {
         let current = self.current();
         View {
-            parts: Arc::clone(&current.parts),
-            keys: self.keys,
-            losses: Arc::clone(&current.losses),
             head: current.head,
+            current,
             reach,
         }
     }
@@ -144,8 +151,8 @@ impl Index {
         Arc::clone(&self.current().facts)
     }
 
-    pub(crate) fn keys(&self) -> &Keys {
-        &self.keys
+    pub(crate) fn keys(&self) -> Keys {
+        self.current().keys
     }
 
     pub(crate) fn cache(&self) -> &Arc<PageCache> {
@@ -169,9 +176,10 @@ impl Index {
     pub(crate) fn insert(&self, entries: &[IndexEntry]) -> Vec<(StreamId, u64)> {
         let table = self.live();
         let mut table = write(&table);
+        let keys = self.keys();
         let mut incomplete = Vec::new();
         for entry in entries {
-            if let Some(missing) = table.insert(&KeyedEntry::new(entry, &self.keys)) {
+            if let Some(missing) = table.insert(&KeyedEntry::new(entry, &keys)) {
                 incomplete.push((entry.stream.clone(), missing));
             }
         }
@@ -182,8 +190,12 @@ impl Index {
     pub(crate) fn insert_judged(&self, entries: &[KeyedEntry]) {
         let table = self.live();
         let mut table = write(&table);
+        let current = self.current();
         for entry in entries {
             table.insert(entry);
+            current
+                .newest
+                .note(entry.keys.stream, entry.sequence_number);
         }
     }
 
@@ -211,19 +223,18 @@ impl Index {
             let table = read(&table);
             (table.last(), table.last_persisted_at, table.len())
         };
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        current.head = LogHead {
-            position: last,
-            persisted_at: current.head.persisted_at.max(persisted_at),
-        };
-        if !Arc::ptr_eq(&current.facts, facts) {
+        let full = end.filter(|_| length >= self.settings.memory_events);
+        self.change(|current| {
+            current.head = LogHead {
+                position: last,
+                persisted_at: current.head.persisted_at.max(persisted_at),
+            };
             current.facts = Arc::clone(facts);
-        }
-        if let Some(end) = end
-            && length >= self.settings.memory_events
-        {
-            seal(&mut current, &table, *end, facts);
-            drop(current);
+            if let Some(end) = full {
+                seal(current, &table, *end, facts);
+            }
+        });
+        if full.is_some() {
             self.changed.notify_all();
         }
     }
@@ -231,32 +242,33 @@ impl Index {
     /// Goes on behind a run that covers what comes next.
     pub(crate) fn jump(&self, run: Run, facts: &Arc<Facts>) {
         let table = self.live();
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let (begin, end) = (run.header.begin, run.header.end);
-        current.head = LogHead {
-            position: run.last(),
-            persisted_at: current.head.persisted_at.max(run.header.persisted_at),
-        };
-        if read(&table).len() > 0 {
-            seal(&mut current, &table, begin, facts);
-        }
-        let parts = Arc::make_mut(&mut current.parts);
-        parts.pop();
-        parts.push(Part::Run(Arc::new(run)));
-        parts.push(Part::Table(Arc::new(RwLock::new(Table::new(end)))));
+        self.change(|current| {
+            current.head = LogHead {
+                position: run.last(),
+                persisted_at: current.head.persisted_at.max(run.header.persisted_at),
+            };
+            if read(&table).len() > 0 {
+                seal(current, &table, begin, facts);
+            }
+            let parts = Arc::make_mut(&mut current.parts);
+            parts.pop();
+            parts.push(Part::Run(Arc::new(run)));
+            parts.push(Part::Table(Arc::new(RwLock::new(Table::new(end)))));
+        });
     }
 
     /// Takes over what the log says of itself now.
     pub(crate) fn set_facts(&self, facts: Arc<Facts>) {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        current.facts = facts;
+        self.change(|current| current.facts = facts);
     }
 
     /// Notes what is known of incomplete streams, once everything is taken in.
     pub(crate) fn set_losses(&self, facts: &Arc<Facts>) {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        current.losses = Arc::new(Losses::new(facts));
-        current.facts = Arc::clone(facts);
+        self.change(|current| {
+            current.losses = Arc::new(Losses::new(facts));
+            current.facts = Arc::clone(facts);
+        });
     }
 
     /// The oldest full table.
@@ -287,23 +299,24 @@ impl Index {
     /// Puts others in the place of parts that follow one another; false where one of them is
     /// not there any more.
     pub(crate) fn replace(&self, old: &[Part], new: Vec<Part>) -> bool {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let parts = &current.parts;
         let Some(first) = old.first() else {
             return false;
         };
-        let Some(at) = parts.iter().position(|part| is_same(part, first)) else {
-            return false;
-        };
-        let stand = parts.get(at..at + old.len());
-        let are_there = stand.is_some_and(|stand| {
-            let mut pairs = stand.iter().zip(old);
-            pairs.all(|(part, old)| is_same(part, old))
-        });
-        if are_there {
-            Arc::make_mut(&mut current.parts).splice(at..at + old.len(), new);
-        }
-        are_there
+        self.change(|current| {
+            let parts = &current.parts;
+            let Some(at) = parts.iter().position(|part| is_same(part, first)) else {
+                return false;
+            };
+            let stand = parts.get(at..at + old.len());
+            let are_there = stand.is_some_and(|stand| {
+                let mut pairs = stand.iter().zip(old);
+                pairs.all(|(part, old)| is_same(part, old))
+            });
+            if are_there {
+                Arc::make_mut(&mut current.parts).splice(at..at + old.len(), new);
+            }
+            are_there
+        })
     }
 
     /// What the index consists of, and what was done for it.
@@ -369,7 +382,7 @@ impl Index {
         table: &RwLock<Table>,
         keeps_name: bool,
     ) -> Result<Arc<Run>, BuildError> {
-        let sorted = Sorted::new(table, &self.keys, self.log_id, self.settings.page_bytes);
+        let sorted = Sorted::new(table, &self.keys(), self.log_id, self.settings.page_bytes);
         let sorted = sorted.ok_or_else(|| std::io::Error::other("a table is still added to"))?;
         let (file, unnamed) = self.make_file()?;
         // Not synced: should the power fail, what it covers is read from the log again.
@@ -496,8 +509,17 @@ impl Index {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn current(&self) -> std::sync::RwLockReadGuard<'_, Current> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner)
+    fn current(&self) -> Guard<Arc<Current>> {
+        self.current.load()
+    }
+
+    /// Puts another moment in the place of the last one.
+    fn change<T>(&self, change: impl FnOnce(&mut Current) -> T) -> T {
+        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = Current::clone(&self.current());
+        let outcome = change(&mut next);
+        self.current.store(Arc::new(next));
+        outcome
     }
 
     fn is_closed(&self) -> std::sync::MutexGuard<'_, bool> {

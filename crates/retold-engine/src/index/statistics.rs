@@ -12,13 +12,6 @@ pub(crate) struct Counters {
     pub(crate) mended: AtomicU64,
 }
 
-impl Counters {
-    pub(crate) fn look(&self, is_hit: bool) {
-        let counter = if is_hit { &self.hits } else { &self.misses };
-        add(counter);
-    }
-}
-
 /// Counts one.
 pub(crate) fn add(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arc_swap::Guard;
 use retold_core::{
     EventId, LogHead, Position, SequenceNumber, StreamHead, StreamId, StreamSummary, Timestamp,
 };
 
-use super::keys::{Keys, ShortHash, StreamKey, Term};
+use super::keys::{ShortHash, StreamKey, Term};
 use super::part::{AskedId, AskedStream, BLOCK_POSITIONS, Block, Fault, Part, Reach, Span};
 use super::run::Held;
+use super::set::Current;
 use super::{Location, StreamInfo};
 use crate::few::Few;
 use crate::state::Facts;
@@ -44,9 +46,7 @@ impl Losses {
 
 /// The parts of the index at one moment. Nothing behind its head is answered.
 pub(crate) struct View {
-    pub(super) parts: Arc<Vec<Part>>,
-    pub(super) keys: Keys,
-    pub(super) losses: Arc<Losses>,
+    pub(super) current: Guard<Arc<Current>>,
     pub(super) head: LogHead,
     pub(super) reach: Reach,
 }
@@ -75,8 +75,8 @@ impl View {
             let part = match last {
                 Some((part, first, last)) if (first..=last).contains(position) => Some(part),
                 _ => {
-                    held = Held::default();
                     let part = self.part_of(*position);
+                    held = part.map(Part::hold).unwrap_or_default();
                     last = part.map(|part| (part, part.first(), part.last()));
                     part
                 }
@@ -89,7 +89,7 @@ impl View {
 
     /// The positions at which an event id may stand: whoever reads the record knows.
     pub(crate) fn positions_of(&self, event_id: &EventId) -> Result<Vec<Position>, Fault> {
-        let asked = [(*event_id, self.keys.event(event_id))];
+        let asked = [(*event_id, self.current.keys.event(event_id))];
         let found = self.positions_of_all(asked.into_iter())?;
         Ok(found.into_iter().map(|(_, position)| position).collect())
     }
@@ -107,7 +107,7 @@ impl View {
         let mut asked: Few<AskedId> = asked.collect();
         asked.sort_unstable();
         let mut found = Vec::new();
-        for part in self.parts.iter().rev() {
+        for part in self.current.parts.iter().rev() {
             part.find_ids(&asked, self.head.position, self.reach, &mut found)?;
         }
         Ok(found)
@@ -120,12 +120,8 @@ impl View {
     }
 
     /// What is known of a stream, whose newest event that is not lost is known.
-    pub(crate) fn with_losses(
-        &self,
-        stream: &StreamId,
-        mut head: Option<StreamHead>,
-    ) -> Option<StreamInfo> {
-        let lost = self.losses.lost.get(stream);
+    fn with_losses(&self, stream: &StreamId, mut head: Option<StreamHead>) -> Option<StreamInfo> {
+        let lost = self.current.losses.lost.get(stream);
         if let Some((sequence, position)) = lost.and_then(BTreeMap::last_key_value)
             && head.is_none_or(|head| head.sequence_number < *sequence)
         {
@@ -136,31 +132,63 @@ impl View {
         }
         head.map(|head| StreamInfo {
             head,
-            hole: self.losses.holes.get(stream).copied(),
+            hole: self.current.losses.holes.get(stream).copied(),
         })
     }
 
     /// Whether no stream is known to miss an event.
     pub(crate) fn has_no_losses(&self) -> bool {
-        self.losses.lost.is_empty() && self.losses.holes.is_empty()
+        self.current.losses.lost.is_empty() && self.current.losses.holes.is_empty()
+    }
+
+    /// The first sequence number of a stream whose event is missing, if one is.
+    pub(crate) fn hole(&self, stream: &StreamId) -> Option<SequenceNumber> {
+        self.current.losses.holes.get(stream).copied()
+    }
+
+    /// The newest sequence number of a stream whose event is lost; zero where none is.
+    pub(crate) fn lost_head(&self, stream: &StreamId) -> SequenceNumber {
+        let lost = self.current.losses.lost.get(stream);
+        let newest = lost.and_then(BTreeMap::last_key_value);
+        newest.map_or(0, |(sequence, _)| *sequence)
     }
 
     /// The newest event of a stream that is not lost.
     pub(crate) fn kept_head(&self, stream: &StreamId) -> Result<Option<StreamHead>, Fault> {
-        Ok(self.kept_heads(&[self.keys.stream(stream)])?[0])
+        Ok(self.kept_heads(&[self.current.keys.stream(stream)])?[0])
     }
 
-    /// The same for many streams, by their keys.
-    pub(crate) fn kept_heads(
-        &self,
-        streams: &[StreamKey],
-    ) -> Result<Few<Option<StreamHead>>, Fault> {
+    /// The sequence numbers of the newest events of many streams, by their keys; zero for none.
+    /// They hold at least as far as the view does.
+    pub(crate) fn newest(&self, streams: &[StreamKey]) -> Result<Few<SequenceNumber>, Fault> {
+        let known = streams.iter().map(|key| self.current.newest.head(*key));
+        let known: Few<Option<SequenceNumber>> = known.collect();
+        let unknown = streams
+            .iter()
+            .zip(&known)
+            .filter(|(_, head)| head.is_none());
+        let asked: Few<StreamKey> = unknown.map(|(key, _)| *key).collect();
+        let mut found = self.kept_heads(&asked)?.into_iter();
+        let mut asked = || {
+            found
+                .next()
+                .flatten()
+                .map_or(0, |head| head.sequence_number)
+        };
+        Ok(known
+            .into_iter()
+            .map(|head| head.unwrap_or_else(&mut asked))
+            .collect())
+    }
+
+    /// The newest events of many streams, by their keys.
+    fn kept_heads(&self, streams: &[StreamKey]) -> Result<Few<Option<StreamHead>>, Fault> {
         let mut heads = Few::from_elem(None, streams.len());
         let asked = streams.iter().enumerate();
         let asked = asked.map(|(place, key)| AskedStream { key: *key, place });
         let mut asked: Few<AskedStream> = asked.collect();
         asked.sort_unstable();
-        for part in self.parts.iter().rev() {
+        for part in self.current.parts.iter().rev() {
             if asked.is_empty() {
                 break;
             }
@@ -177,12 +205,12 @@ impl View {
         from: SequenceNumber,
         to: SequenceNumber,
     ) -> Result<Vec<(SequenceNumber, Option<Position>)>, Fault> {
-        let key = self.keys.stream(stream);
+        let key = self.current.keys.stream(stream);
         let from = from.max(1);
         let last = self.stream(stream)?;
         let to = to.min(last.map_or(0, |info| info.head.sequence_number));
         let mut listed: Vec<_> = (from..=to).map(|sequence| (sequence, None)).collect();
-        for part in self.parts.iter().rev() {
+        for part in self.current.parts.iter().rev() {
             let Some(span) = part.span(key, self.head.position, self.reach)? else {
                 continue;
             };
@@ -200,7 +228,7 @@ impl View {
                 break;
             }
         }
-        if let Some(lost) = self.losses.lost.get(stream) {
+        if let Some(lost) = self.current.losses.lost.get(stream) {
             for (sequence, place) in &mut listed {
                 *place = place.or(lost.get(sequence).copied());
             }
@@ -215,12 +243,12 @@ impl View {
         stream: &StreamId,
         position: Position,
     ) -> Result<SequenceNumber, Fault> {
-        let key = self.keys.stream(stream);
+        let key = self.current.keys.stream(stream);
         let position = position.min(self.head.position);
-        let lost = self.losses.lost.get(stream).into_iter().flatten();
+        let lost = self.current.losses.lost.get(stream).into_iter().flatten();
         let lost = lost.filter(|(_, at)| **at <= position);
         let lost = lost.map(|(sequence, _)| *sequence).max().unwrap_or(0);
-        for part in self.parts.iter().rev() {
+        for part in self.current.parts.iter().rev() {
             if part.first() > position {
                 continue;
             }
@@ -243,9 +271,9 @@ impl View {
         after: Position,
         limit: usize,
     ) -> Result<Vec<Position>, Fault> {
-        let hash = self.keys.term(term);
+        let hash = self.current.keys.term(term);
         let mut positions = Vec::new();
-        for part in self.parts.iter() {
+        for part in self.current.parts.iter() {
             if positions.len() >= limit {
                 break;
             }
@@ -294,7 +322,7 @@ impl View {
     }
 
     fn part_of(&self, position: Position) -> Option<&Part> {
-        let mut parts = self.parts.iter().rev();
+        let mut parts = self.current.parts.iter().rev();
         parts.find(|part| part.first() <= position)
     }
 }

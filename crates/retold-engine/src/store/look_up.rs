@@ -3,7 +3,6 @@
 
 use retold_core::{Append, Appended, Damage, Error, Identity, Position, RecordedEvent};
 
-use crate::few::Few;
 use crate::index::{Fault, View};
 use crate::state::{RECORD_ADVICE, damaged_stream};
 use crate::visible::Visible;
@@ -90,19 +89,15 @@ fn refuse_lost_ids(visible: &Visible, append: &Append) -> Result<(), Error> {
 
 /// The heads of the streams of an append, of which no event may be missing.
 fn heads(view: &View, keyed: &KeyedAppend) -> Result<Result<LookedUp, Error>, Fault> {
-    let kept = view.kept_heads(&keyed.streams)?;
-    let mut heads = Few::with_capacity(kept.len());
-    for (place, head) in kept.into_iter().enumerate() {
-        if view.has_no_losses() {
-            heads.push(head.map_or(0, |head| head.sequence_number));
-            continue;
+    let mut heads = view.newest(&keyed.streams)?;
+    if !view.has_no_losses() {
+        for (place, head) in heads.iter_mut().enumerate() {
+            let stream = keyed.name(place);
+            *head = view.lost_head(stream).max(*head);
+            if let Some(hole) = view.hole(stream).filter(|_| *head > 0) {
+                return Ok(Err(damaged_stream(stream, hole)));
+            }
         }
-        let stream = keyed.name(place);
-        let info = view.with_losses(stream, head);
-        if let Some(hole) = info.and_then(|info| info.hole) {
-            return Ok(Err(damaged_stream(stream, hole)));
-        }
-        heads.push(info.map_or(0, |info| info.head.sequence_number));
     }
     Ok(Ok(LookedUp {
         through: view.head().position,

@@ -14,6 +14,7 @@ mod writer;
 
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use retold_core::{Position, StreamId};
 
@@ -21,6 +22,7 @@ use super::Location;
 use super::cache::PageCache;
 use super::keys::{SHORT_BITS, ShortHash, StreamKey, short};
 use super::part::{AskedId, Block, Fault, Reach, RunNumber, Span};
+use super::statistics::{Counters, add};
 use super::table::MISSING;
 use crate::disk::File;
 use crate::log::coding::array;
@@ -100,7 +102,7 @@ impl Run {
         &self,
         position: Position,
         reach: Reach,
-        held: &mut Held,
+        held: &mut Held<'_>,
     ) -> Result<Option<Location>, Fault> {
         let at = position - self.first();
         let location = decode_location(self.entry(Section::Locations, at, reach, held)?);
@@ -116,7 +118,7 @@ impl Run {
         found: &mut Vec<(usize, Position)>,
     ) -> Result<(), Fault> {
         let (least, greatest) = self.header.ids;
-        let mut held = Held::default();
+        let mut held = self.hold();
         for asked in asked {
             let is_within = asked.event_id >= least && asked.event_id <= greatest;
             if is_within && self.may_hold(Section::IdFilter, asked.hash, reach, &mut held)? {
@@ -133,20 +135,20 @@ impl Run {
         keys: impl Iterator<Item = StreamKey>,
         reach: Reach,
     ) -> impl Iterator<Item = Result<Option<Span>, Fault>> {
-        let (mut filter, mut streams) = (Held::default(), Held::default());
+        let (mut filter, mut streams) = (self.hold(), self.hold());
         keys.map(move |key| self.span_in(key, reach, &mut filter, &mut streams))
     }
 
     pub(crate) fn span(&self, key: StreamKey, reach: Reach) -> Result<Option<Span>, Fault> {
-        self.span_in(key, reach, &mut Held::default(), &mut Held::default())
+        self.span_in(key, reach, &mut self.hold(), &mut self.hold())
     }
 
     fn span_in(
         &self,
         key: StreamKey,
         reach: Reach,
-        filter: &mut Held,
-        streams: &mut Held,
+        filter: &mut Held<'_>,
+        streams: &mut Held<'_>,
     ) -> Result<Option<Span>, Fault> {
         if !self.may_hold(Section::StreamFilter, short(key), reach, filter)? {
             return Ok(None);
@@ -172,7 +174,7 @@ impl Run {
         reach: Reach,
     ) -> Result<Vec<Option<Position>>, Fault> {
         let end = span.count.min(from.saturating_add(count));
-        let mut held = Held::default();
+        let mut held = self.hold();
         (from..end)
             .map(|nth| self.stream_position(span, nth, reach, &mut held))
             .collect()
@@ -189,7 +191,7 @@ impl Run {
         }
         // Entries before `low` are not behind the position, those from `high` on are.
         let (mut low, mut high) = (0, span.count);
-        let mut held = Held::default();
+        let mut held = self.hold();
         while low < high {
             let middle = low + (high - low) / 2;
             // A missing event has no position: it goes with the next one that has.
@@ -229,7 +231,7 @@ impl Run {
 
     pub(crate) fn block(&self, position: Position, reach: Reach) -> Result<Block, Fault> {
         let at = Block::number(position) - Block::number(self.first());
-        let mut held = Held::default();
+        let mut held = self.hold();
         let entry = self.entry(Section::Blocks, at, reach, &mut held)?;
         page::decode_block(entry).ok_or(self.bad())
     }
@@ -279,7 +281,7 @@ impl Run {
             return Ok(Vec::new());
         };
         let first = u128::from(hash) << 32 | u128::from(from);
-        let mut held = Held::default();
+        let mut held = self.hold();
         let mut at = self.lower_bound(section, first, reach, &mut held)?;
         let mut positions = Vec::new();
         let entries = self.header.section(section).entries;
@@ -300,7 +302,7 @@ impl Run {
         span: &Span,
         nth: u32,
         reach: Reach,
-        held: &mut Held,
+        held: &mut Held<'_>,
     ) -> Result<Option<Position>, Fault> {
         let at = u64::from(span.start) + u64::from(nth);
         let entry = self.entry(Section::Positions, at, reach, held)?;
@@ -313,7 +315,7 @@ impl Run {
         section: Section,
         hash: ShortHash,
         reach: Reach,
-        held: &mut Held,
+        held: &mut Held<'_>,
     ) -> Result<bool, Fault> {
         let place = self.header.section(section);
         if place.pages == 0 {
@@ -330,7 +332,7 @@ impl Run {
         section: Section,
         at: u64,
         reach: Reach,
-        held: &'a mut Held,
+        held: &'a mut Held<'_>,
     ) -> Result<&'a [u8], Fault> {
         let place = self.header.section(section);
         if at >= place.entries {
@@ -346,19 +348,28 @@ impl Run {
 
     /// A page that may be the one that was asked for last.
     fn held<'a>(&self, number: u32, reach: Reach, held: &'a mut Held) -> Result<&'a Page, Fault> {
-        match &mut held.0 {
-            Some((held, _)) if *held == number => {}
-            other => *other = Some((number, self.page(number, reach)?)),
+        if held.page.as_ref().is_none_or(|(held, _)| *held != number) {
+            let cached = self.cache.get(self.number, number);
+            held.hits += u64::from(cached.is_some());
+            let page = cached.map_or_else(|| self.page(number, reach), Ok)?;
+            held.page = Some((number, page));
         }
-        let (_, page) = held.0.as_ref().expect("a page was taken");
+        let (_, page) = held.page.as_ref().expect("a page was taken");
         Ok(page)
     }
 
-    /// A page, from the cache or from the file.
-    fn page(&self, number: u32, reach: Reach) -> Result<Page, Fault> {
-        if let Some(page) = self.cache.get(self.number, number) {
-            return Ok(page);
+    /// Holds no page of the run yet.
+    pub(crate) fn hold(&self) -> Held<'_> {
+        Held {
+            page: None,
+            hits: 0,
+            counters: Some(&self.cache.counters),
         }
+    }
+
+    /// A page from the file.
+    fn page(&self, number: u32, reach: Reach) -> Result<Page, Fault> {
+        add(&self.cache.counters.misses);
         let page = match reach {
             Reach::Memory => {
                 page::read_at_once(&*self.file, self.shape, number).ok_or(Fault::Cold)?
@@ -389,7 +400,20 @@ impl Run {
 
 /// The page of a run that was asked for last: neighbours need not go to the cache.
 #[derive(Default)]
-pub(crate) struct Held(Option<(u32, Page)>);
+pub(crate) struct Held<'a> {
+    page: Option<(u32, Page)>,
+    /// Pages that the cache had; counted for all at once.
+    hits: u64,
+    counters: Option<&'a Counters>,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if let Some(counters) = self.counters.filter(|_| self.hits > 0) {
+            counters.hits.fetch_add(self.hits, Ordering::Relaxed);
+        }
+    }
+}
 
 /// Bytes of a location: an offset of 32 bits and a length of 24.
 const LOCATION_BYTES: usize = 7;

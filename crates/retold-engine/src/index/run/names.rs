@@ -53,8 +53,9 @@ pub(super) fn list(
 ) -> Result<Vec<StreamId>, Fault> {
     let place = run.header.section(Section::Names);
     let names = |page: u32| {
-        let page = run.page(place.first_page + page, reach)?;
-        decode(&page, run.first()).ok_or(run.bad())
+        let mut held = run.hold();
+        let page = run.held(place.first_page + page, reach, &mut held)?;
+        decode(page, run.first()).ok_or(run.bad())
     };
     let is_before = |name: &StreamId| match from {
         Bound::Included(from) => name < from,

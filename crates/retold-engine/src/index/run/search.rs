@@ -16,7 +16,7 @@ impl Run {
         section: Section,
         target: u128,
         reach: Reach,
-        held: &mut Held,
+        held: &mut Held<'_>,
     ) -> Result<u64, Fault> {
         let entries = self.header.section(section).entries;
         let in_page = self.header.entries_per_page(section);

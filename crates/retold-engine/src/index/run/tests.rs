@@ -103,7 +103,7 @@ fn ask_all(run: Run) {
         let _ = run.count_through(&span, 150, reach);
     }
     for position in [run.first(), run.first() + 150, run.last()] {
-        let _ = run.location(position, reach, &mut Held::default());
+        let _ = run.location(position, reach, &mut run.hold());
         let _ = run.block(position, reach);
     }
     let from = StreamId::new("Issue", "3").unwrap();
@@ -137,7 +137,7 @@ fn a_run_answers_what_was_put_into_it() {
     let keys = crate::index::Keys::new(run.header.secret);
     for position in 1..=300 {
         let entry = entry(position);
-        let location = run.location(position, reach, &mut Held::default());
+        let location = run.location(position, reach, &mut run.hold());
         assert_eq!(location, Ok(Some(entry.location)));
         let hash = keys.event(&entry.event_id);
         let found = found(&run, entry.event_id, hash);

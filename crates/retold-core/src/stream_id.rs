@@ -36,6 +36,15 @@ impl StreamId {
         })
     }
 
+    /// Takes names that were a [`StreamId`] before, read back from where they were kept under a
+    /// checksum. They are not checked again.
+    pub fn from_stored(aggregate_type: Text, aggregate_id: Text) -> StreamId {
+        StreamId {
+            aggregate_type,
+            aggregate_id,
+        }
+    }
+
     /// The aggregate's type, such as `Issue`.
     pub fn aggregate_type(&self) -> &Text {
         &self.aggregate_type

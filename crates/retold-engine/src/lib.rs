@@ -7,6 +7,7 @@ pub mod disk;
 mod evidence;
 mod facts;
 mod fast_map;
+mod fetch;
 mod few;
 mod finish;
 mod follower;

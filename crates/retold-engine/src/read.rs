@@ -109,11 +109,11 @@ impl Visible {
                 return (*sequence, Err(damaged_stream(stream, *sequence)));
             };
             let event = events.next().expect("one answer for each position");
-            let entry = match (event, self.lost().get(position)) {
-                (Ok(event), _) => Ok(Entry::Event(event)),
-                (Err(_), Some(lost)) => Ok(Entry::Lost(lost.clone())),
-                (Err(error), None) => Err(of_stream(error, stream)),
-            };
+            let entry = event.map(Entry::Event);
+            let entry = entry.or_else(|error| match self.lost().get(position) {
+                Some(lost) => Ok(Entry::Lost(lost.clone())),
+                None => Err(of_stream(error, stream)),
+            });
             (*sequence, entry)
         })
     }
@@ -168,6 +168,7 @@ impl Visible {
                 }
             }
             page.complete_through = complete;
+            budget.look_at_clock();
             if budget.is_spent() && complete < end {
                 page.next = Some(complete);
                 return Ok(page);

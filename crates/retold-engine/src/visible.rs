@@ -3,37 +3,24 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use retold_core::{
     Clock, Damage, Entry, Era, Error, EventId, LogHead, LogId, Lost, Position, RecordedEvent,
     limits,
 };
 use tokio::sync::watch;
 
-use crate::disk::read_exact;
+use crate::fetch::{Batch, Located, Missing};
 use crate::index::{Anchor, Fault, Index, KeyedEntry, Keys, Location, Reach, View};
 use crate::log::control::Control;
-use crate::log::record::{self, RecordFault};
+use crate::log::record::Names;
 use crate::log::segment::Segment;
 use crate::state::{LogState, RECORD_ADVICE};
 
 /// What the head is told to be once the store is closed.
 pub(crate) const CLOSED: Position = Position::MAX;
-
-/// Bytes between two records that are still read in one go.
-const SKIP_BYTES: u64 = 16 * 1024;
-
-/// A read that takes longer than this did not come from the page cache.
-const COLD_READ: Duration = Duration::from_micros(40);
-
-/// Records that are asked for ahead of a cold read: what a disk can have in flight.
-const READ_AHEAD: usize = 128;
-
-/// Bytes read in one go.
-const READ_BYTES: u64 = 1024 * 1024;
 
 /// The durable part of the log, for reading.
 pub(crate) struct Visible {
@@ -256,74 +243,42 @@ impl Visible {
             Err(error) => (vec![None; positions.len()], Some(error)),
         };
         let segments = self.segments();
-        let lost = self.lost();
-        let located: Vec<Located> = positions
-            .iter()
-            .zip(locations)
-            .map(|(position, location)| Located {
-                position: *position,
-                // Positions of a segment are those from its name on.
-                segment: segments.partition_point(|segment| segment.first_position <= *position),
-                // What was accepted as lost stays lost, also where it can be read again.
-                location: location.filter(|_| !lost.contains_key(position)),
-            })
-            .collect();
-        drop(lost);
-        let mut run = Run::default();
-        let mut asked_ahead = 0;
-        (0..located.len()).map(move |at| {
+        let located = self.located(&segments, positions, locations);
+        let mut batch = Batch::default();
+        let mut names = Names::default();
+        (0..located.len()).map(move |nth| {
             if let Some(error) = &failure {
                 return Err(error.clone());
             }
-            let Located {
-                position, location, ..
-            } = located[at];
-            let Some(location) = location else {
-                return Err(self.unreadable(position));
+            let found = &located[nth];
+            let Some(location) = found.location else {
+                return Err(self.unreadable(found.position));
             };
-            if at >= run.end {
-                let began = Instant::now();
-                run = read_run(&segments, &located[at..], at, location);
-                if began.elapsed() > COLD_READ && run.end >= asked_ahead {
-                    asked_ahead = located.len().min(run.end + READ_AHEAD);
-                    ask_ahead(&segments, &located[run.end..asked_ahead]);
-                }
+            if nth >= batch.end {
+                batch = Batch::fetch(&segments, &located, nth);
             }
-            self.decode(&run, position, location)
+            let event = batch.event(nth, found, location, self.log_id, &mut names);
+            event.map_err(|missing| corrupt(&segments, found, location, &missing))
         })
     }
 
-    fn decode(
+    /// Where the records of some positions lie, of which those were found.
+    fn located(
         &self,
-        run: &Run,
-        position: Position,
-        location: Location,
-    ) -> Result<RecordedEvent, Error> {
-        let corrupt = |reason: &str| {
-            let damage = Damage {
-                position: Some(position),
-                stream: None,
-                place: Some(format!("log/{} at byte {}", run.segment, location.offset)),
-                reason: reason.to_owned(),
-            };
-            Error::corrupt(damage, RECORD_ADVICE)
-        };
-        let bytes = match &run.bytes {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(corrupt("a segment is shorter than it was"));
-            }
-            Err(error) => return Err(corrupt(&format!("a record cannot be read ({error})"))),
-        };
-        let skip = (u64::from(location.offset) - run.from) as usize;
-        let mut record = bytes.slice(skip..skip + location.bytes as usize);
-        if run.is_sparse {
-            // Else a small event would keep all of what was read with it.
-            record = Bytes::copy_from_slice(&record);
-        }
-        let decoded = record::decode(&record, self.log_id, position)
-            .and_then(|view| view.to_event(&record, position).ok_or(RecordFault::Unknown));
-        decoded.map_err(|fault| corrupt(fault.reason()))
+        segments: &[Arc<Segment>],
+        positions: &[Position],
+        locations: Vec<Option<Location>>,
+    ) -> Vec<Located> {
+        let lost = self.lost();
+        let places = positions.iter().zip(locations);
+        let located = places.map(|(position, location)| Located {
+            position: *position,
+            // Positions of a segment are those from its name on.
+            segment: segments.partition_point(|segment| segment.first_position <= *position),
+            // What was accepted as lost stays lost, also where it can be read again.
+            location: location.filter(|_| !lost.contains_key(position)),
+        });
+        located.collect()
     }
 
     /// The error for a position without a record.
@@ -342,78 +297,32 @@ impl Visible {
     }
 }
 
-/// Where the record of a position lies.
-struct Located {
-    position: Position,
-    /// The segment's place in the list of segments, from 1.
-    segment: usize,
-    location: Option<Location>,
-}
-
-/// Has the disk begin to read what is to be decoded next.
-fn ask_ahead(segments: &[Arc<Segment>], located: &[Located]) {
-    for next in located {
-        let segment = next.segment.checked_sub(1).and_then(|at| segments.get(at));
-        if let (Some(segment), Some(location)) = (segment, next.location) {
-            let (offset, bytes) = (location.offset.into(), location.bytes.into());
-            segment.file.will_read(offset, bytes);
+/// The error for a record that cannot be read.
+fn corrupt(
+    segments: &[Arc<Segment>],
+    located: &Located,
+    location: Location,
+    missing: &Missing,
+) -> Error {
+    let segment = located.segment.checked_sub(1).map(|at| segments[at].name());
+    let reason = match missing {
+        Missing::Unread(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "a segment is shorter than it was".to_owned()
         }
-    }
-}
-
-fn read_run(segments: &[Arc<Segment>], located: &[Located], at: usize, first: Location) -> Run {
-    let (mut count, mut from, mut end) = neighbours(located, first);
-    let Some(segment) = located[0].segment.checked_sub(1) else {
-        return Run {
-            end: at + 1,
-            bytes: Err(io::ErrorKind::UnexpectedEof.into()),
-            ..Run::default()
-        };
+        Missing::Unread(error) => format!("a record cannot be read ({error})"),
+        Missing::Faulty(fault) => fault.reason().to_owned(),
     };
-    let segment = &segments[segment];
-    let read = |from: u64, end: u64| {
-        read_exact(&*segment.file, from, (end - from) as usize).map(Bytes::from)
+    let damage = Damage {
+        position: Some(located.position),
+        stream: None,
+        place: Some(format!(
+            "log/{} at byte {}",
+            segment.unwrap_or_default(),
+            location.offset
+        )),
+        reason,
     };
-    let mut bytes = read(from, end);
-    if bytes.is_err() && count > 1 {
-        // One bad sector must not take its neighbours with it.
-        count = 1;
-        from = first.offset.into();
-        end = from + u64::from(first.bytes);
-        bytes = read(from, end);
-    }
-    let wanted = located[..count].iter().filter_map(|next| next.location);
-    let wanted: u64 = wanted.map(|location| u64::from(location.bytes)).sum();
-    Run {
-        end: at + count,
-        from,
-        bytes,
-        segment: segment.name(),
-        is_sparse: wanted * 2 < end - from,
-    }
-}
-
-/// A stretch of a segment that was read in one go.
-struct Run {
-    /// The place in the list of positions at which the next stretch begins.
-    end: usize,
-    segment: String,
-    from: u64,
-    bytes: io::Result<Bytes>,
-    /// Less than half of the bytes were asked for.
-    is_sparse: bool,
-}
-
-impl Default for Run {
-    fn default() -> Self {
-        Run {
-            end: 0,
-            segment: String::new(),
-            from: 0,
-            bytes: Ok(Bytes::new()),
-            is_sparse: false,
-        }
-    }
+    Error::corrupt(damage, RECORD_ADVICE)
 }
 
 fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
@@ -437,37 +346,18 @@ fn joined(mut runs: Vec<(Position, Position)>) -> Vec<(Position, Position)> {
     joined
 }
 
-/// How many of the records lie close enough to the first to be read with it, and the stretch
-/// of the file that they lie in.
-fn neighbours(located: &[Located], first: Location) -> (usize, u64, u64) {
-    let mut from = u64::from(first.offset);
-    let mut end = from + u64::from(first.bytes);
-    let mut run = 1;
-    for next in &located[1..] {
-        let Some(location) = next.location else { break };
-        let next_from = u64::from(location.offset);
-        let next_end = next_from + u64::from(location.bytes);
-        let (all_from, all_end) = (from.min(next_from), end.max(next_end));
-        let gap = next_from
-            .saturating_sub(end)
-            .max(from.saturating_sub(next_end));
-        let is_beside = next.segment == located[0].segment && gap <= SKIP_BYTES;
-        if !is_beside || all_end - all_from > READ_BYTES {
-            break;
-        }
-        (from, end) = (all_from, all_end);
-        run += 1;
-    }
-    (run, from, end)
-}
-
 /// What one read may still cost.
 pub(crate) struct Budget<'a> {
     clock: &'a dyn Clock,
     until: Duration,
     records: u64,
     bytes: usize,
+    /// The clock has said so.
+    is_over: bool,
 }
+
+/// Records between two looks at the clock.
+const CLOCK_RECORDS: u64 = 64;
 
 impl Budget<'_> {
     pub(crate) fn new(clock: &dyn Clock) -> Budget<'_> {
@@ -476,12 +366,21 @@ impl Budget<'_> {
             until: clock.monotonic() + Duration::from_millis(limits::READ_TIME_MS_MAX),
             records: limits::READ_RECORDS_MAX,
             bytes: limits::PAGE_BYTES_MAX,
+            is_over: false,
         }
     }
 
     /// Counts a record that was looked at.
     pub(crate) fn look(&mut self) {
         self.records = self.records.saturating_sub(1);
+        if self.records.is_multiple_of(CLOCK_RECORDS) {
+            self.look_at_clock();
+        }
+    }
+
+    /// Notes whether the time is over.
+    pub(crate) fn look_at_clock(&mut self) {
+        self.is_over |= self.clock.monotonic() >= self.until;
     }
 
     /// Counts an event that goes into the page; false when it does not fit any more. The
@@ -499,6 +398,6 @@ impl Budget<'_> {
 
     /// Whether the page is as long as it may be.
     pub(crate) fn is_spent(&self) -> bool {
-        self.records == 0 || self.bytes == 0 || self.clock.monotonic() >= self.until
+        self.records == 0 || self.bytes == 0 || self.is_over
     }
 }

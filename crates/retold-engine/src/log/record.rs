@@ -160,6 +160,13 @@ pub(crate) fn decode_control(
     open(record, log_id, position).map(|(_, json)| json)
 }
 
+/// The names of the event that was decoded last: the next one often has the same.
+#[derive(Default)]
+pub(crate) struct Names {
+    stream: Option<StreamId>,
+    event_type: Option<Text>,
+}
+
 /// An event whose texts still lie in the buffer that it was read into.
 pub(crate) struct RecordView<'a> {
     pub(crate) event_id: EventId,
@@ -255,7 +262,7 @@ impl RecordView<'_> {
     pub(crate) fn stream(&self) -> Option<StreamId> {
         let aggregate_type = std::str::from_utf8(self.aggregate_type).ok()?;
         let aggregate_id = match self.aggregate_id {
-            IdView::Uuid(bytes) => Text::from(Uuid::from_bytes(bytes).to_string()),
+            IdView::Uuid(bytes) => spelled(bytes, |id| Text::from(id)),
             IdView::Text(bytes) => Text::from(std::str::from_utf8(bytes).ok()?),
         };
         StreamId::new(aggregate_type, aggregate_id).ok()
@@ -264,7 +271,7 @@ impl RecordView<'_> {
     /// The correlation id, in memory of its own.
     pub(crate) fn correlation_id(&self) -> Option<Text> {
         match self.correlation_id {
-            IdView::Uuid(bytes) => Some(Text::from(Uuid::from_bytes(bytes).to_string())),
+            IdView::Uuid(bytes) => Some(spelled(bytes, |id| Text::from(id))),
             IdView::Text(bytes) => std::str::from_utf8(bytes).ok().map(Text::from),
         }
     }
@@ -276,11 +283,17 @@ impl RecordView<'_> {
             .filter_map(|tag| std::str::from_utf8(tag).ok())
     }
 
-    /// The event, sharing `buffer`, in which the record lies. None where a text is not UTF-8.
-    pub(crate) fn to_event(&self, buffer: &Bytes, position: Position) -> Option<RecordedEvent> {
+    /// The event, sharing `buffer`, in which the record lies, and the names that it has in
+    /// common with events before. None where a text is not UTF-8.
+    pub(crate) fn to_event(
+        &self,
+        buffer: &Bytes,
+        position: Position,
+        names: &mut Names,
+    ) -> Option<RecordedEvent> {
         let text = |bytes: &[u8]| Text::try_from(buffer.slice_ref(bytes)).ok();
         let id = |id: IdView<'_>| match id {
-            IdView::Uuid(bytes) => Some(Text::from(Uuid::from_bytes(bytes).to_string())),
+            IdView::Uuid(bytes) => Some(spelled(bytes, |id| Text::from(id))),
             IdView::Text(bytes) => text(bytes),
         };
         let json = |bytes: &[u8]| text(bytes).map(Json::from_stored);
@@ -288,9 +301,18 @@ impl RecordView<'_> {
         for (name, value) in &self.extra {
             extra.push((text(name)?, json(value)?));
         }
+        if !names.stream.as_ref().is_some_and(|known| self.is_of(known)) {
+            let (aggregate_type, aggregate_id) =
+                (text(self.aggregate_type)?, id(self.aggregate_id)?);
+            names.stream = Some(StreamId::from_stored(aggregate_type, aggregate_id));
+        }
+        let is_known = |known: &Text| known.as_bytes() == self.event_type;
+        if !names.event_type.as_ref().is_some_and(is_known) {
+            names.event_type = Some(text(self.event_type)?);
+        }
         Some(RecordedEvent {
-            stream: StreamId::new(text(self.aggregate_type)?, id(self.aggregate_id)?).ok()?,
-            event_type: text(self.event_type)?,
+            stream: names.stream.clone()?,
+            event_type: names.event_type.clone()?,
             payload: json(self.payload)?,
             tags: self
                 .tags
@@ -320,6 +342,25 @@ impl RecordView<'_> {
             persisted_at: self.persisted_at,
         })
     }
+
+    fn is_of(&self, stream: &StreamId) -> bool {
+        let aggregate_id = stream.aggregate_id().as_bytes();
+        stream.aggregate_type().as_bytes() == self.aggregate_type
+            && match self.aggregate_id {
+                IdView::Uuid(bytes) => spelled(bytes, |id| id.as_bytes() == aggregate_id),
+                IdView::Text(bytes) => bytes == aggregate_id,
+            }
+    }
+}
+
+/// Does something with a UUID in its usual spelling.
+fn spelled<T>(uuid: [u8; 16], call: impl FnOnce(&str) -> T) -> T {
+    let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
+    call(
+        Uuid::from_bytes(uuid)
+            .hyphenated()
+            .encode_lower(&mut buffer),
+    )
 }
 
 #[cfg(test)]
@@ -351,7 +392,8 @@ mod tests {
     fn decoded(bytes: Vec<u8>, position: Position) -> Result<RecordedEvent, RecordFault> {
         let buffer = Bytes::from(bytes);
         let view = decode(&buffer, LOG, position)?;
-        view.to_event(&buffer, position).ok_or(RecordFault::Unknown)
+        view.to_event(&buffer, position, &mut Names::default())
+            .ok_or(RecordFault::Unknown)
     }
 
     #[test]

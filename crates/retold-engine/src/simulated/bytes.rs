@@ -202,7 +202,7 @@ proptest! {
         let record = bytes::Bytes::from(forged_record(&body, fields, position));
         if let Ok(view) = record::decode(&record, LOG, position) {
             let _ = (view.stream(), view.correlation_id(), view.tags().count());
-            let _ = view.to_event(&record, position);
+            let _ = view.to_event(&record, position, &mut record::Names::default());
         }
         let _ = record::decode_control(&record, LOG, position);
     }

@@ -120,6 +120,7 @@ macro_rules! event_store_contract {
                 a_reserved_stream_is_read_by_its_name;
             read_log:
                 the_log_is_read_in_pages,
+                the_log_is_read_in_blocks,
                 each_filter_admits_what_it_names,
                 all_parts_of_a_filter_must_match,
                 time_filters_are_inclusive,

@@ -1,6 +1,8 @@
 //! Reading the log after a position, with filters; one event by its id; the head.
 
-use retold_core::{Append, EventStore, Filter, LogHead, LogQuery, NewEvent, Timestamp, limits};
+use retold_core::{
+    Append, EntryRef, EventStore, Filter, LogHead, LogQuery, NewEvent, Position, Timestamp, limits,
+};
 use uuid::Uuid;
 
 use crate::events::{
@@ -79,6 +81,42 @@ pub async fn the_log_is_read_in_pages(places: Places) {
     );
     let page = ok(subject.read_log(LogQuery::after(5).limit(3)).await);
     assert_eq!((page.entries.len(), page.complete_through), (3, 8));
+}
+
+/// Blocks hold the same as pages, wherever they begin and end.
+pub async fn the_log_is_read_in_blocks(places: Places) {
+    let subject = eight_events(places).await;
+    let full = event(&issue("3"))
+        .event_id(Uuid::from_u128(9))
+        .correlation_id("018f4e1c-7a2b-7c3d-8e4f-5a6b7c8d9e0f")
+        .version("2.0.0")
+        .tag("a")
+        .extra("why", json_of_bytes(9));
+    subject.append_one(full).await;
+    let store = &*subject.store;
+    let whole = whole_log(store).await;
+    for after in 0..=9 {
+        for through in [after, after + 1, 9, Position::MAX] {
+            let mut events = Vec::new();
+            let mut at = after;
+            loop {
+                let block = ok(store.read_block(at, through).await);
+                for nth in 0..block.len() {
+                    match ok(block.entry(nth)) {
+                        EntryRef::Event(event) => events.push(event.to_event()),
+                        EntryRef::Lost(lost) => panic!("nothing is lost here: {lost:?}"),
+                    }
+                }
+                if block.len() == 0 {
+                    break;
+                }
+                at = block.complete_through();
+            }
+            let end = through.min(9).max(after);
+            assert_eq!(events, whole[after as usize..end as usize]);
+        }
+    }
+    assert_invalid(store.read_block(10, Position::MAX).await.map(drop), "after");
 }
 
 /// Each filter admits what it names, exactly; within one list any may match.

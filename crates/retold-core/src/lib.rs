@@ -2,6 +2,7 @@
 //! and the two traits that every store keeps. No runtime, no disk, no SQL, no HTTP.
 
 mod append;
+mod block;
 mod clock;
 mod digest;
 mod error;
@@ -20,6 +21,7 @@ mod timestamp;
 mod wire;
 
 pub use append::{Append, Appended, Condition, Expected, Identity, RestoreBatch};
+pub use block::{EntryRef, EventRef, IdRef, LogBlock};
 pub use clock::{Clock, ClockWarning, PersistedClock, SystemClock};
 pub use digest::EventDigest;
 pub use error::{Damage, Error, StreamConflict};

@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 
 use crate::append::{Append, Appended, RestoreBatch};
+use crate::block::LogBlock;
 use crate::query::{LogPage, LogQuery, StreamPage, StreamQuery, StreamsPage, StreamsQuery};
 use crate::{
     Error, EventId, LogId, Position, RecordedEvent, SequenceNumber, StoreStatistics, StreamId,
@@ -122,6 +123,31 @@ pub trait EventStore: Send + Sync + 'static {
     /// [`Error::Invalid`] when `after` is past the head; [`Error::Corrupt`] when an event cannot
     /// be read.
     async fn read_log(&self, query: LogQuery) -> Result<LogPage, Error>;
+
+    /// The next stretch of the log behind `after`, and not behind `through`, as it was read:
+    /// reserved streams and all. A block without entries is the end.
+    ///
+    /// # Errors
+    /// As [`EventStore::read_log`].
+    async fn read_block(
+        &self,
+        after: Position,
+        through: Position,
+    ) -> Result<Box<dyn LogBlock>, Error> {
+        let mut query = LogQuery {
+            through,
+            limit: 1_000,
+            ..LogQuery::after(after)
+        };
+        query.filter.include_reserved = true;
+        loop {
+            let page = self.read_log(query.clone()).await?;
+            match page.next {
+                Some(next) if page.entries.is_empty() => query.after = next,
+                _ => return Ok(Box::new(page)),
+            }
+        }
+    }
 
     /// One event by its id; none where there is none.
     async fn read_event(&self, event_id: EventId) -> Result<Option<RecordedEvent>, Error>;

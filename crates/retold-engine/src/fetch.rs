@@ -2,6 +2,7 @@
 //! they come from the device, all of a batch into one buffer.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -48,7 +49,7 @@ pub(crate) struct Batch {
 /// A stretch of a segment that was read in one go.
 struct Stretch {
     /// The records that lie in it, by their places in the list.
-    records: std::ops::Range<usize>,
+    records: Range<usize>,
     /// The segment's place in the list of segments.
     segment: usize,
     from: u64,
@@ -152,8 +153,12 @@ impl Batch {
         }
     }
 
-    /// The bytes of a record of the list, which has a location and lies in the batch.
-    pub(crate) fn bytes(&mut self, nth: usize, location: Location) -> Result<&[u8], Missing> {
+    /// Where the bytes of a record of the list lie, which has a location and is of the batch.
+    pub(crate) fn place(
+        &mut self,
+        nth: usize,
+        location: Location,
+    ) -> Result<Range<usize>, Missing> {
         while self.stretches[self.current].records.end <= nth {
             self.current += 1;
         }
@@ -162,7 +167,12 @@ impl Batch {
             return Err(Missing::Unread(error.kind().into()));
         }
         let from = stretch.begin + (u64::from(location.offset) - stretch.from) as usize;
-        Ok(&self.bytes[from..from + location.bytes as usize])
+        Ok(from..from + location.bytes as usize)
+    }
+
+    /// The bytes of all records of the batch.
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.bytes
     }
 
     /// The event of such a record.
@@ -174,21 +184,19 @@ impl Batch {
         log_id: LogId,
         names: &mut Names,
     ) -> Result<RecordedEvent, Missing> {
-        let is_sparse = self.is_sparse;
-        let all = self.bytes.clone();
-        let record = self.bytes(nth, location)?;
+        let place = self.place(nth, location)?;
         // Else a small event would keep all of what was read with it.
-        let kept = is_sparse.then(|| Bytes::copy_from_slice(record));
-        let (record, kept) = match &kept {
-            Some(copy) => (&copy[..], copy),
-            None => (record, &all),
+        let copy = match self.is_sparse {
+            true => Some(Bytes::copy_from_slice(&self.bytes[place.clone()])),
+            false => None,
         };
-        record::decode(record, log_id, located.position)
-            .and_then(|view| {
-                let event = view.to_event(kept, located.position, names);
-                event.ok_or(RecordFault::Unknown)
-            })
-            .map_err(Missing::Faulty)
+        let (record, kept) = match &copy {
+            Some(copy) => (&copy[..], copy),
+            None => (&self.bytes[place], &self.bytes),
+        };
+        let view = record::decode(record, log_id, located.position).map_err(Missing::Faulty)?;
+        let event = view.to_event(kept, located.position, names);
+        event.ok_or(Missing::Faulty(RecordFault::Unknown))
     }
 }
 

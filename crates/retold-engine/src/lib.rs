@@ -3,6 +3,7 @@
 //!
 //! FORMAT.md draws every byte; ARCHITECTURE.md says why it is built this way.
 
+mod block;
 pub mod disk;
 mod evidence;
 mod facts;

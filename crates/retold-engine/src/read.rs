@@ -14,6 +14,9 @@ use crate::visible::{Budget, Visible};
 /// Records looked at between two looks at the clock.
 const STEP_RECORDS: usize = 256;
 
+/// Entries that a page has room for from the start.
+const ENTRIES_AT_ONCE: usize = 10_000;
+
 impl Visible {
     /// One event by its id.
     pub(crate) fn read_event(&self, event_id: EventId) -> Result<Option<RecordedEvent>, Error> {
@@ -31,8 +34,9 @@ impl Visible {
     pub(crate) fn read_stream(&self, query: &StreamQuery) -> Result<StreamPage, Error> {
         query.check()?;
         let (log_head, head, from, mut to) = self.ask(|view| stream_range(view, query))?;
+        let most = usize::try_from((to + 1).saturating_sub(from)).unwrap_or(usize::MAX);
         let mut page = StreamPage {
-            entries: Vec::new(),
+            entries: Vec::with_capacity(most.min(query.limit).min(ENTRIES_AT_ONCE)),
             next: None,
             complete_through: log_head.min(query.through_position),
             head,
@@ -73,7 +77,9 @@ impl Visible {
                     return Ok(stopped(page, query, sequence, examined));
                 }
                 examined = entry.position();
-                page.entries.extend(is_wanted.then_some(entry));
+                if is_wanted {
+                    page.entries.push(entry);
+                }
                 let is_last = match query.direction {
                     Direction::Forward => sequence >= to,
                     Direction::Backward => sequence <= from,
@@ -124,8 +130,13 @@ impl Visible {
         query.check(head)?;
         let end = query.through.min(head).max(query.after);
         let mut budget = Budget::new(self.clock());
+        let most = usize::try_from(end - query.after).unwrap_or(usize::MAX);
+        let room = match query.filter == Filter::default() {
+            true => most.min(query.limit).min(ENTRIES_AT_ONCE),
+            false => 0,
+        };
         let mut page = LogPage {
-            entries: Vec::new(),
+            entries: Vec::with_capacity(room),
             next: None,
             complete_through: query.after,
         };

@@ -103,6 +103,11 @@ impl Visible {
         self.index.load_full()
     }
 
+    /// The id under which records are checked.
+    pub(crate) fn log_id(&self) -> LogId {
+        self.log_id
+    }
+
     /// What makes the keys of the index.
     pub(crate) fn keys(&self) -> Keys {
         self.index.load().keys()
@@ -263,7 +268,7 @@ impl Visible {
     }
 
     /// Where the records of some positions lie, of which those were found.
-    fn located(
+    pub(crate) fn located(
         &self,
         segments: &[Arc<Segment>],
         positions: &[Position],
@@ -298,7 +303,7 @@ impl Visible {
 }
 
 /// The error for a record that cannot be read.
-fn corrupt(
+pub(crate) fn corrupt(
     segments: &[Arc<Segment>],
     located: &Located,
     location: Location,

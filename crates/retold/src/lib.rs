@@ -318,6 +318,7 @@ mod open;
 #[cfg(feature = "engine")]
 pub mod recovery;
 mod retold;
+mod scan;
 mod shapes;
 mod snapshots;
 mod state;
@@ -353,6 +354,7 @@ pub use machine::{
     SNAPSHOT_EVERY_DEFAULT, TransitionRule,
 };
 pub use retold::Retold;
+pub use scan::LogScan;
 pub use shapes::EventShape;
 pub use snapshots::{
     CheckSnapshots, CreateSnapshot, DIFFERENCES_KEPT_MAX, SnapshotCreated, SnapshotDifference,
@@ -376,12 +378,13 @@ pub use schemars;
 
 pub use retold_core::{
     Appended, Batch, Capabilities, Checkpoint, Clock, Damage, Direction, Distribution, Entry,
-    Error as StoreError, EventId, EventStore, Expected, Filter, IndexStatistics, Json, JsonError,
-    LogHead, LogId, LogPage, LogQuery, Lost, Metadata, NewEvent, PointInTime, Position,
-    ReadConsistency, RecordedEvent, ReducerId, RestoreBatch, SequenceNumber, SideStore, Snapshot,
-    SnapshotKey, SnapshotPage, SnapshotQuery, SnapshotScan, SnapshotScanQuery, StoreStatistics,
-    StreamConflict, StreamHead, StreamId, StreamPage, StreamQuery, StreamSummary, StreamsPage,
-    StreamsQuery, SystemClock, Text, Timestamp, TimestampError, limits,
+    EntryRef, Error as StoreError, EventId, EventRef, EventStore, Expected, Filter, IdRef,
+    IndexStatistics, Json, JsonError, LogBlock, LogHead, LogId, LogPage, LogQuery, Lost, Metadata,
+    NewEvent, PointInTime, Position, ReadConsistency, RecordedEvent, ReducerId, RestoreBatch,
+    SequenceNumber, SideStore, Snapshot, SnapshotKey, SnapshotPage, SnapshotQuery, SnapshotScan,
+    SnapshotScanQuery, StoreStatistics, StreamConflict, StreamHead, StreamId, StreamPage,
+    StreamQuery, StreamSummary, StreamsPage, StreamsQuery, SystemClock, Text, Timestamp,
+    TimestampError, limits,
 };
 
 /// The embedded engine's own calls: checking a folder, and recovering it.

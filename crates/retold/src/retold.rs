@@ -18,6 +18,7 @@ use crate::events::Events;
 use crate::fold::{self, Folded, REPLAY_BATCH, Reading, Reducer, Replay, ReplayWith};
 use crate::hot::{HotCounts, HotStates};
 use crate::machine::{Machines, Registry};
+use crate::scan::LogScan;
 use crate::snapshots::{CheckSnapshots, Making, Snapshots};
 use crate::state::{MachineState, StateQuery};
 use crate::subscription::Subscription;
@@ -397,6 +398,12 @@ impl Retold {
     /// Those of [`EventStore::streams`].
     pub async fn streams(&self, query: StreamsQuery) -> Result<StreamsPage, Error> {
         Ok(self.inner.store.streams(query).await?)
+    }
+
+    /// Goes through the log from behind a position to its end, as fast as it can be read. It
+    /// delivers what was written, reserved streams and all.
+    pub fn scan(&self, after: Position) -> LogScan {
+        LogScan::new(self.inner.store.clone(), after)
     }
 
     /// Follows the log from behind a position: history first, then live. It delivers what was

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use retold::engine::{EngineStore, Options};
 use retold::{
-    Entry, EventStore, Expected, Filter, Json, LogQuery, Metadata, NewEvent, StreamId, StreamQuery,
-    Text, Timestamp,
+    Entry, EntryRef, EventStore, Expected, Filter, Json, LogScan, Metadata, NewEvent, StreamId,
+    StreamQuery, Text, Timestamp,
 };
 use retold_core::{Append, Subscription};
 use session::{Event, Log, Subscriber, Target};
@@ -88,14 +88,20 @@ impl Target for Retold {
     }
 
     async fn read_log(&self, log: &mut Log) -> anyhow::Result<bool> {
-        let mut query = LogQuery::after(0).limit(PAGE);
-        loop {
-            let page = self.0.read_log(query.clone()).await?;
-            if !log.goes_on(page.entries.len()) || page.next.is_none() {
-                return Ok(true);
+        let mut scan = LogScan::new(Arc::clone(&self.0) as _, 0);
+        while let Some(block) = scan.next().await? {
+            let mut payload_bytes = 0;
+            for nth in 0..block.len() {
+                if let EntryRef::Event(event) = block.entry(nth)? {
+                    payload_bytes += event.payload.len();
+                }
             }
-            query.after = page.complete_through;
+            ensure!(payload_bytes > 0, "read payloads");
+            if !log.goes_on(block.len()) {
+                break;
+            }
         }
+        Ok(true)
     }
 
     async fn subscribe(&self) -> anyhow::Result<Option<Following>> {

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use retold_core::{
-    EventId, Json, LogId, Metadata, Position, RecordedEvent, SequenceNumber, StreamId, Text,
-    Timestamp,
+    EventId, EventRef, IdRef, Json, LogId, Metadata, Position, RecordedEvent, SequenceNumber,
+    StreamId, Text, Timestamp,
 };
 use uuid::Uuid;
 
@@ -195,12 +195,24 @@ pub(crate) fn decode(
     decode_body(fields, body).ok_or(RecordFault::Unknown)
 }
 
+/// Checks a record, and no more.
+pub(crate) fn check(record: &[u8], log_id: LogId, position: Position) -> Result<(), RecordFault> {
+    open(record, log_id, position).map(|_| ())
+}
+
+/// The event of a record that was checked. None where it is malformed.
+#[inline(always)]
+pub(crate) fn read_checked(record: &[u8], position: Position) -> Option<EventRef<'_>> {
+    decode_unchecked(record)?.to_ref(position)
+}
+
 /// Finds the parts of a record whose checksum does not fit: a hint at what was lost, no more.
 pub(crate) fn decode_unchecked(record: &[u8]) -> Option<RecordView<'_>> {
     let fields = *record.get(9)?;
     decode_body(fields & KNOWN_FIELDS, record.get(ENVELOPE_BYTES..)?)
 }
 
+#[inline(always)]
 fn decode_body(fields: u8, body: &[u8]) -> Option<RecordView<'_>> {
     let mut rest = Rest(body);
     let has = |bit| fields & bit != 0;
@@ -257,7 +269,7 @@ fn decode_body(fields: u8, body: &[u8]) -> Option<RecordView<'_>> {
     })
 }
 
-impl RecordView<'_> {
+impl<'a> RecordView<'a> {
     /// The stream's name, in memory of its own.
     pub(crate) fn stream(&self) -> Option<StreamId> {
         let aggregate_type = std::str::from_utf8(self.aggregate_type).ok()?;
@@ -281,6 +293,47 @@ impl RecordView<'_> {
         self.tags
             .iter()
             .filter_map(|tag| std::str::from_utf8(tag).ok())
+    }
+
+    /// The event where it lies. None where a text is not UTF-8.
+    #[inline(always)]
+    fn to_ref(&self, position: Position) -> Option<EventRef<'a>> {
+        fn text(bytes: &[u8]) -> Option<&str> {
+            std::str::from_utf8(bytes).ok()
+        }
+        fn id(id: IdView<'_>) -> Option<IdRef<'_>> {
+            match id {
+                IdView::Uuid(bytes) => Some(IdRef::Uuid(Uuid::from_bytes(bytes))),
+                IdView::Text(bytes) => text(bytes).map(IdRef::Text),
+            }
+        }
+        // Most events have none: nothing is allocated then.
+        let tags = self.tags.iter().map(|tag| text(tag));
+        let extra = self.extra.iter();
+        let extra = extra.map(|(name, value)| Some((text(name)?, text(value)?)));
+        Some(EventRef {
+            aggregate_type: text(self.aggregate_type)?,
+            aggregate_id: id(self.aggregate_id)?,
+            event_type: text(self.event_type)?,
+            payload: text(self.payload)?,
+            tags: tags.collect::<Option<_>>()?,
+            event_id: self.event_id,
+            version: self.version.map_or(Some(DEFAULT_VERSION), text)?,
+            timestamp: self.timestamp,
+            correlation_id: id(self.correlation_id)?,
+            causation_id: match self.causation_id {
+                Some(causation_id) => Some(id(causation_id)?),
+                None => None,
+            },
+            actor: match self.actor {
+                Some(actor) => Some(text(actor)?),
+                None => None,
+            },
+            extra: extra.collect::<Option<_>>()?,
+            sequence_number: self.sequence_number,
+            position,
+            persisted_at: self.persisted_at,
+        })
     }
 
     /// The event, sharing `buffer`, in which the record lies, and the names that it has in

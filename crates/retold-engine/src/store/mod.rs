@@ -11,9 +11,9 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use retold_core::{
-    Append, Appended, Capabilities, Era, Error, EventId, EventStore, LogHead, LogPage, LogQuery,
-    Position, RecordedEvent, RestoreBatch, StoreStatistics, StreamHead, StreamId, StreamPage,
-    StreamQuery, StreamsPage, StreamsQuery,
+    Append, Appended, Capabilities, Era, Error, EventId, EventStore, LogBlock, LogHead, LogPage,
+    LogQuery, Position, RecordedEvent, RestoreBatch, StoreStatistics, StreamHead, StreamId,
+    StreamPage, StreamQuery, StreamsPage, StreamsQuery,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -489,6 +489,16 @@ impl EventStore for EngineStore {
     async fn read_log(&self, query: LogQuery) -> Result<LogPage, Error> {
         let visible = Arc::clone(&self.shared.visible);
         off_thread(move || visible.read_log(&query)).await
+    }
+
+    async fn read_block(
+        &self,
+        after: Position,
+        through: Position,
+    ) -> Result<Box<dyn LogBlock>, Error> {
+        let visible = Arc::clone(&self.shared.visible);
+        let block = off_thread(move || visible.read_block(after, through)).await?;
+        Ok(Box::new(block))
     }
 
     async fn read_event(&self, event_id: EventId) -> Result<Option<RecordedEvent>, Error> {

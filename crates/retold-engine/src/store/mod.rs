@@ -34,7 +34,7 @@ use crate::planted::{self, Bug};
 use crate::probe::{self, Probe};
 use crate::state::Restore;
 use crate::visible::Visible;
-use crate::write::group::{Answer, Settled};
+use crate::write::group::Answer;
 use crate::write::keyed::KeyedAppend;
 use crate::write::syncer::Syncer;
 use crate::write::writer::Writer;
@@ -415,14 +415,10 @@ async fn off_thread<T: Send + 'static>(
 }
 
 async fn settled(
-    answer: oneshot::Receiver<Settled>,
+    answer: oneshot::Receiver<Answer>,
     event_ids: &[EventId],
 ) -> Result<Answer, Error> {
-    let settled = answer.await.map(|Settled { answer, others }| {
-        drop(others);
-        answer
-    });
-    match settled {
+    match answer.await {
         Ok(Answer::Refused(error)) => Err(error),
         Ok(answer) => Ok(answer),
         Err(_) => Err(Error::UnknownOutcome {

@@ -25,39 +25,9 @@ pub(crate) enum Answer {
     Decided,
 }
 
-/// What a caller is woken with.
-pub(crate) struct Settled {
-    pub(crate) answer: Answer,
-    /// Dropped before anything else is done.
-    pub(crate) others: Others,
-}
-
-/// Callers that are still to be woken, which dropping this does. So the thread that syncs wakes
-/// a few, who wake the others, each where it runs: that is cheaper than from one thread.
-pub(crate) struct Others(Vec<Waiter>);
-
-impl Drop for Others {
-    fn drop(&mut self) {
-        for waiter in self.0.drain(..) {
-            waiter.settle();
-        }
-    }
-}
-
-/// Callers that one caller wakes at most: it has something else to do.
-const OTHERS_MAX: usize = 31;
-
-/// Gives all answers.
-pub(crate) fn settle(waiters: Vec<Waiter>) {
-    let mut waiters = waiters.into_iter();
-    while let Some(first) = waiters.next() {
-        first.settle_with(waiters.by_ref().take(OTHERS_MAX).collect());
-    }
-}
-
 /// Somebody who waits for an answer.
 pub(crate) struct Waiter {
-    pub(crate) reply: oneshot::Sender<Settled>,
+    pub(crate) reply: oneshot::Sender<Answer>,
     pub(crate) answer: Answer,
     /// The newest event that the answer rests on: it is given once that one is durable.
     pub(crate) rests_on: Position,
@@ -92,16 +62,8 @@ impl Failure {
 impl Waiter {
     /// Gives the answer. The caller may be gone: the append stands all the same.
     pub(crate) fn settle(self) {
-        self.settle_with(Vec::new());
-    }
-
-    /// The same for others as well, once this one is awake, or at once where it is gone.
-    fn settle_with(self, others: Vec<Waiter>) {
         drop(self.room);
-        let _ = self.reply.send(Settled {
-            answer: self.answer,
-            others: Others(others),
-        });
+        let _ = self.reply.send(self.answer);
     }
 
     /// Answers with a failure, unless the answer rests on durable events only.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use retold_core::Position;
 
-use super::group::{Failure, Group, Waiter, settle};
+use super::group::{Failure, Group, Waiter};
 use super::writer::{Work, Writer};
 use crate::disk::Lock;
 use crate::log::frame::Kind;
@@ -100,7 +100,7 @@ impl Syncer {
             return fail(group, durable, &Failure::Poisoned(cause));
         }
         if group.is_empty() {
-            return settle(group.waiters);
+            return group.waiters.into_iter().for_each(Waiter::settle);
         }
         let is_mark = group.waiters.is_empty();
         let events = group.entries.len();
@@ -135,7 +135,7 @@ impl Syncer {
                     .advance(head.position, head.persisted_at);
                 // A mark needs no other one.
                 self.needs_mark = !is_mark;
-                settle(group.waiters);
+                group.waiters.into_iter().for_each(Waiter::settle);
             }
             Err(WriteFailure::Full) => {
                 probe::hit(Probe::RoomMissing);

@@ -11,7 +11,7 @@ use retold_core::{
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::group::{Answer, Failure, Group, Settled, Waiter, ids_of};
+use super::group::{Answer, Failure, Group, Waiter, ids_of};
 use super::keyed::KeyedAppend;
 use super::recent::{LookedUp, Recent};
 use super::statistics::WriteStatistics;
@@ -90,16 +90,16 @@ impl Writer {
         keyed: KeyedAppend,
         looked_up: &LookedUp,
         room: OwnedSemaphorePermit,
-    ) -> oneshot::Receiver<Settled> {
+    ) -> oneshot::Receiver<Answer> {
         let (reply, answer) = oneshot::channel();
         let mut queue = self.queue();
         if let Some(refusal) = queue.refusal_of(&keyed) {
-            answer_at_once(reply, Answer::Refused(refusal));
+            let _ = reply.send(Answer::Refused(refusal));
             return answer;
         }
         match queue.judge(&keyed, looked_up) {
             Judgement::Stale => {
-                answer_at_once(reply, Answer::LookAgain(Box::new(keyed)));
+                let _ = reply.send(Answer::LookAgain(Box::new(keyed)));
             }
             Judgement::Known { at } => queue.answer(Waiter {
                 reply,
@@ -138,7 +138,7 @@ impl Writer {
         &self,
         events: Vec<RecordedEvent>,
         keys: Few<EventKeys>,
-    ) -> oneshot::Receiver<Settled> {
+    ) -> oneshot::Receiver<Answer> {
         let (reply, answer) = oneshot::channel();
         let mut queue = self.queue();
         let first = events.first().map(|event| event.position);
@@ -152,7 +152,7 @@ impl Writer {
         }
         match refusal {
             Some(error) => {
-                answer_at_once(reply, Answer::Refused(error));
+                let _ = reply.send(Answer::Refused(error));
             }
             None => queue.encode(self.log_id, events, keys, reply, None),
         }
@@ -161,11 +161,11 @@ impl Writer {
     }
 
     /// Writes a frame that holds a decision about the log.
-    pub(crate) fn decide(&self, kind: Kind, json: &[u8]) -> oneshot::Receiver<Settled> {
+    pub(crate) fn decide(&self, kind: Kind, json: &[u8]) -> oneshot::Receiver<Answer> {
         let (reply, answer) = oneshot::channel();
         let mut queue = self.queue();
         if let Some(refusal) = queue.refusal(Vec::new()) {
-            answer_at_once(reply, Answer::Refused(refusal));
+            let _ = reply.send(Answer::Refused(refusal));
             return answer;
         }
         let mut group = Group::new(kind, queue.next_position);
@@ -249,17 +249,6 @@ impl Writer {
     }
 }
 
-/// Answers what rests on nothing that is not durable.
-fn answer_at_once(reply: oneshot::Sender<Settled>, answer: Answer) {
-    let waiter = Waiter {
-        reply,
-        answer,
-        rests_on: 0,
-        room: None,
-    };
-    waiter.settle();
-}
-
 /// What is to be done with an append.
 enum Judgement {
     /// The look-up does not reach far enough.
@@ -329,7 +318,7 @@ impl Queue {
         log_id: LogId,
         events: Vec<RecordedEvent>,
         keys: Few<EventKeys>,
-        reply: oneshot::Sender<Settled>,
+        reply: oneshot::Sender<Answer>,
         room: Option<OwnedSemaphorePermit>,
     ) {
         let bytes = events.iter().map(RecordedEvent::bytes).sum();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use retold_core::{Clock, Error, Position};
 
 use crate::disk::{Access, Disk, read_exact};
-use crate::index::{self, Anchor, Index, KeyedEntry, Table};
+use crate::index::{self, Anchor, Index, Table};
 use crate::indexing;
 use crate::log::scan::{Link, Piece, Scanner};
 use crate::log::segment::{
@@ -143,10 +143,7 @@ impl Follower {
             // Nothing but frames of events and marks.
             if let Piece::Frame(frame) = piece {
                 let end = Anchor::behind(segment, &frame);
-                let keys = self.visible.keys();
-                let keyed = frame.events.iter();
-                let keyed: Vec<_> = keyed.map(|event| KeyedEntry::new(event, &keys)).collect();
-                self.visible.publish(&keyed, &end);
+                self.visible.follow(&frame.events, &end);
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use retold_core::{
 use tokio::sync::watch;
 
 use crate::fetch::{Batch, Located, Missing};
-use crate::index::{Anchor, Fault, Index, KeyedEntry, Keys, Location, Reach, View};
+use crate::index::{Anchor, Fault, Index, IndexEntry, KeyedEntry, Keys, Location, Reach, View};
 use crate::log::control::Control;
 use crate::log::record::Names;
 use crate::log::segment::Segment;
@@ -198,9 +198,20 @@ impl Visible {
     pub(crate) fn publish(&self, entries: &[KeyedEntry], end: &Anchor) {
         let index = self.index();
         index.insert_judged(entries);
+        self.show(&index, entries.last().map(|last| last.position), end);
+    }
+
+    /// Shows events that another process has made durable.
+    pub(crate) fn follow(&self, entries: &[IndexEntry], end: &Anchor) {
+        let index = self.index();
+        index.insert(entries);
+        self.show(&index, entries.last().map(|last| last.position), end);
+    }
+
+    fn show(&self, index: &Index, last: Option<Position>, end: &Anchor) {
         index.show(Some(end), &index.facts());
-        if let Some(last) = entries.last() {
-            self.head.send_replace(last.position);
+        if let Some(last) = last {
+            self.head.send_replace(last);
         }
     }
 

@@ -169,3 +169,48 @@ impl Preparing {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::thread;
+
+    use super::*;
+    use crate::disk::sim::SimDisk;
+    use crate::disk::{Access, Disk, RealDisk};
+
+    /// Frames of many lengths, while zeros are written ahead of them.
+    fn write_frames(disk: &dyn Disk, path: &Path) {
+        const RESERVE_BYTES: u64 = 64 * 4096;
+        let file = disk.open(path, Access::Replace).unwrap();
+        let preparing = Arc::new(Preparing::new(RESERVE_BYTES));
+        let beside = Arc::clone(&preparing);
+        let thread = thread::spawn(move || beside.run());
+        let (mut end, mut reserved) = (100, 0);
+        preparing.enter(Arc::clone(&file), end, reserved);
+        for nth in 0..2_000_u64 {
+            let length = 1 + nth * 7_919 % 20_000;
+            let begin = end;
+            end += length;
+            if end > reserved {
+                reserved = end.next_multiple_of(RESERVE_BYTES);
+                file.reserve(reserved).unwrap();
+            }
+            preparing.take(end, reserved);
+            file.write_at(&vec![1; length as usize], begin).unwrap();
+        }
+        preparing.leave();
+        preparing.close();
+        thread.join().unwrap();
+        let mut bytes = vec![0; end as usize - 100];
+        assert_eq!(file.read_at(&mut bytes, 100).unwrap(), bytes.len());
+        assert_eq!(bytes.iter().position(|byte| *byte == 0), None);
+    }
+
+    #[test]
+    fn no_frame_is_zeroed_however_the_two_interleave() {
+        let folder = tempfile::tempdir().unwrap();
+        write_frames(&RealDisk, &folder.path().join("log"));
+        write_frames(&SimDisk::default(), Path::new("/log"));
+    }
+}

@@ -87,9 +87,9 @@ impl Preparing {
         };
         state.is_busy = true;
         drop(state);
+        let _busy = Busy(self);
         let outcome = file.write_zeros(from, to);
         let mut state = self.state();
-        state.is_busy = false;
         match outcome {
             Ok(()) => {
                 probe::hit(Probe::RoomPrepared);
@@ -103,8 +103,6 @@ impl Preparing {
                 state.file = None;
             }
         }
-        drop(state);
-        self.changed.notify_all();
         true
     }
 
@@ -167,6 +165,21 @@ impl Preparing {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets go of those who wait for zeros to be written, also where that panics.
+struct Busy<'a>(&'a Preparing);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.is_busy = false;
+        if std::thread::panicking() {
+            state.file = None;
+        }
+        drop(state);
+        self.0.changed.notify_all();
     }
 }
 

@@ -43,6 +43,10 @@ use crate::write::writer::Writer;
 /// than moving to another one, and are likely to need the disk.
 const LOOKED_UP_INLINE: usize = 32;
 
+/// How often an append is looked up: far more often than anything can change in between. An index
+/// that does not know what was just written must not keep a caller for ever.
+const LOOKS_MAX: usize = 1_000;
+
 /// The embedded event store: one folder, one process that writes.
 pub struct EngineStore {
     shared: Arc<Shared>,
@@ -449,7 +453,7 @@ impl EventStore for EngineStore {
             .map(retold_core::NewEvent::bytes)
             .sum();
         let mut keyed = KeyedAppend::new(append, &shared.visible.keys());
-        loop {
+        for _ in 0..LOOKS_MAX {
             let (found, again) = shared.look_up(keyed).await;
             keyed = again;
             let looked_up = match found? {
@@ -467,6 +471,10 @@ impl EventStore for EngineStore {
                 Answer::Refused(_) | Answer::Decided => unreachable!("an append has other answers"),
             }
         }
+        Err(Error::Busy {
+            reason: "what it rests on changes again and again".into(),
+            event_ids,
+        })
     }
 
     async fn restore(&self, batch: RestoreBatch) -> Result<Position, Error> {

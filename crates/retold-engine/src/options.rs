@@ -15,8 +15,8 @@ const RESERVE_BYTES: u64 = 4 * 1024 * 1024;
 /// enough to be read again in a fraction of the time that opening may take.
 const MEMORY_EVENTS: usize = 32 * 1024;
 
-/// Bytes of pages of runs that are kept: enough for the filters of some ten million events.
-const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes of pages of runs that are kept: enough for the filters of some thirty million events.
+const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// A page of a run: what a disk reads at once.
 const PAGE_BYTES: u16 = 4096;

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use super::cursor::Flat;
 use super::filter;
 use super::header::{Header, Section};
 use super::names;
@@ -56,7 +57,8 @@ enum Stage {
     Positions(Items<Option<Position>>),
     Terms(Items<Posting>),
     Names(Items<(StreamId, Position)>),
-    Facts,
+    /// Whether they are written.
+    Facts(bool),
 }
 
 impl Building {
@@ -71,14 +73,15 @@ impl Building {
         }
     }
 
-    /// Writes at most about so many entries; true once all are written.
+    /// Writes at least so many entries, and a few thousand more at most; true once all are
+    /// written.
     pub(crate) fn advance(&mut self, entries: usize) -> Result<bool, BuildError> {
         let mut left = entries.max(1);
         while left > 0 {
-            let (written, is_ended) = self.write(left)?;
-            left = left.saturating_sub(written.max(1));
-            if is_ended && self.next_section()? {
-                return Ok(true);
+            match self.write()? {
+                Some(written) => left = left.saturating_sub(written.max(1)),
+                None if self.next_section()? => return Ok(true),
+                None => {}
             }
         }
         Ok(false)
@@ -90,84 +93,55 @@ impl Building {
         Ok((self.header, file))
     }
 
-    /// Writes entries of the section; returns how many, and whether there are no more.
-    fn write(&mut self, entries: usize) -> Result<(usize, bool), BuildError> {
+    /// Writes a piece of the section; returns how many entries it had, and none behind the last.
+    fn write(&mut self) -> Result<Option<usize>, BuildError> {
         let first = self.header.first();
         let relative = |position: Position| {
             u32::try_from(position.wrapping_sub(first))
                 .map_err(|_| io::Error::other("a run holds too many positions"))
         };
         let writer = &mut self.writer;
-        if let Stage::IdFilter(pages) | Stage::StreamFilter(pages) = &mut self.stage {
-            return Ok((pages.keys_per_page(), pages.write(writer)?));
-        }
-        for written in 0..entries {
-            let is_ended = match &mut self.stage {
-                Stage::Locations(items) => match items.next().transpose()? {
-                    Some(location) => {
-                        writer.push(&encode_location(location), 1)?;
-                        false
-                    }
-                    None => true,
-                },
-                Stage::Blocks(items) => match items.next().transpose()? {
-                    Some(block) => {
-                        writer.push(&encode_block(&block), 1)?;
-                        false
-                    }
-                    None => true,
-                },
-                Stage::Ids(items) | Stage::Terms(items) => match items.next().transpose()? {
-                    Some((hash, position)) => {
-                        writer.push(&encode_posting(hash, relative(position)?), 1)?;
-                        false
-                    }
-                    None => true,
-                },
-                Stage::IdFilter(_) | Stage::StreamFilter(_) => return Ok((written, false)),
-                Stage::Streams(items, start) => match items.next().transpose()? {
-                    Some((key, span)) => {
-                        let listed = Span {
-                            start: *start,
-                            ..span
-                        };
-                        writer.push(&encode_span(key, &listed, first), 1)?;
-                        *start = start
-                            .checked_add(span.count)
-                            .ok_or_else(|| io::Error::other("a run lists too many positions"))?;
-                        false
-                    }
-                    None => true,
-                },
-                Stage::Positions(items) => match items.next().transpose()? {
-                    Some(position) => {
-                        let at = position.map_or(Ok(MISSING), relative)?;
-                        writer.push(&at.to_le_bytes(), 1)?;
-                        false
-                    }
-                    None => true,
-                },
-                Stage::Names(items) => match items.next().transpose()? {
-                    Some((name, position)) => {
-                        let bytes = names::encode(&name, relative(position)?);
-                        writer.push(&bytes, bytes.len() as u64)?;
-                        false
-                    }
-                    None => true,
-                },
-                Stage::Facts => {
-                    let facts = self.source.facts()?;
-                    for chunk in facts.chunks(self.header.payload_bytes()) {
-                        writer.push(chunk, chunk.len() as u64)?;
-                    }
-                    true
+        match &mut self.stage {
+            Stage::Locations(items) => {
+                write_each(items, |location| writer.push(&encode_location(location), 1))
+            }
+            Stage::Blocks(items) => {
+                write_each(items, |block| writer.push(&encode_block(&block), 1))
+            }
+            Stage::Ids(items) | Stage::Terms(items) => write_each(items, |(hash, position)| {
+                writer.push(&encode_posting(hash, relative(position)?), 1)
+            }),
+            Stage::IdFilter(pages) | Stage::StreamFilter(pages) => pages.write(writer),
+            Stage::Streams(items, start) => write_each(items, |(key, span)| {
+                let listed = Span {
+                    start: *start,
+                    ..span
+                };
+                writer.push(&encode_span(key, &listed, first), 1)?;
+                *start = start
+                    .checked_add(span.count)
+                    .ok_or_else(|| io::Error::other("a run lists too many positions"))?;
+                Ok(())
+            }),
+            Stage::Positions(items) => write_each(items, |position| {
+                let at = position.map_or(Ok(MISSING), relative)?;
+                writer.push(&at.to_le_bytes(), 1)
+            }),
+            Stage::Names(items) => write_each(items, |(name, position)| {
+                let bytes = names::encode(&name, relative(position)?);
+                writer.push(&bytes, bytes.len() as u64)
+            }),
+            Stage::Facts(is_written) => {
+                if std::mem::replace(is_written, true) {
+                    return Ok(None);
                 }
-            };
-            if is_ended {
-                return Ok((written, true));
+                let facts = self.source.facts()?;
+                for part in facts.chunks(self.header.payload_bytes()) {
+                    writer.push(part, part.len() as u64)?;
+                }
+                Ok(Some(1))
             }
         }
-        Ok((entries, false))
     }
 
     /// Ends the section; true behind the last one.
@@ -179,8 +153,8 @@ impl Building {
             Stage::Locations(_) => (Section::Locations, Some(Stage::Blocks(source.blocks()))),
             Stage::Blocks(_) => (Section::Blocks, Some(Stage::Ids(source.ids()))),
             Stage::Ids(_) => {
-                let hashes = source.ids().map(|posting| posting.map(|(hash, _)| hash));
-                let pages = FilterPages::new(place.entries, Box::new(hashes), payload_bytes);
+                let hashes = hashes(source.ids(), |(hash, _)| *hash);
+                let pages = FilterPages::new(place.entries, hashes, payload_bytes);
                 (Section::Ids, Some(Stage::IdFilter(pages)))
             }
             Stage::IdFilter(pages) => {
@@ -189,8 +163,8 @@ impl Building {
                 (Section::IdFilter, Some(Stage::Streams(streams, 0)))
             }
             Stage::Streams(..) => {
-                let hashes = source.streams().map(|span| span.map(|(key, _)| short(key)));
-                let pages = FilterPages::new(place.entries, Box::new(hashes), payload_bytes);
+                let hashes = hashes(source.streams(), |(key, _)| short(*key));
+                let pages = FilterPages::new(place.entries, hashes, payload_bytes);
                 (Section::Streams, Some(Stage::StreamFilter(pages)))
             }
             Stage::StreamFilter(pages) => {
@@ -200,8 +174,8 @@ impl Building {
             }
             Stage::Positions(_) => (Section::Positions, Some(Stage::Terms(source.terms()))),
             Stage::Terms(_) => (Section::Terms, Some(Stage::Names(source.names()))),
-            Stage::Names(_) => (Section::Names, Some(Stage::Facts)),
-            Stage::Facts => (Section::Facts, None),
+            Stage::Names(_) => (Section::Names, Some(Stage::Facts(false))),
+            Stage::Facts(_) => (Section::Facts, None),
         };
         self.header.places[section as usize] = place;
         match next {
@@ -214,28 +188,44 @@ impl Building {
     }
 }
 
+/// Writes the entries of the next piece; returns how many there were, and none behind the last.
+fn write_each<T>(
+    items: &mut Items<T>,
+    write: impl FnMut(T) -> io::Result<()>,
+) -> Result<Option<usize>, BuildError> {
+    let Some(piece) = items.next().transpose()? else {
+        return Ok(None);
+    };
+    let written = piece.len();
+    piece.into_iter().try_for_each(write)?;
+    Ok(Some(written))
+}
+
+fn hashes<T: 'static>(
+    items: Items<T>,
+    hash: impl Fn(&T) -> ShortHash + Copy + Send + 'static,
+) -> Items<ShortHash> {
+    Box::new(items.map(move |piece| Ok(piece?.iter().map(hash).collect())))
+}
+
 /// The pages of a filter, made of hashes in their order.
 struct FilterPages {
-    hashes: std::iter::Peekable<Items<ShortHash>>,
+    hashes: Flat<ShortHash>,
     size: filter::Size,
     pages: u32,
     next: u32,
-    payload_bytes: usize,
+    payload: Vec<u8>,
 }
 
 impl FilterPages {
     fn new(keys: u64, hashes: Items<ShortHash>, payload_bytes: usize) -> FilterPages {
         FilterPages {
-            hashes: hashes.peekable(),
+            hashes: Flat::new(hashes),
             size: filter::size(keys),
             pages: filter::pages(keys, payload_bytes),
             next: 0,
-            payload_bytes,
+            payload: vec![0; payload_bytes],
         }
-    }
-
-    fn keys_per_page(&self) -> usize {
-        self.payload_bytes
     }
 
     /// How many bits each key sets; none where there is no key.
@@ -243,21 +233,30 @@ impl FilterPages {
         if self.pages == 0 { 0 } else { self.size.probes }
     }
 
-    /// Writes a page; true where there are no more.
-    fn write(&mut self, writer: &mut Writer) -> Result<bool, BuildError> {
+    /// Writes a page; returns how many keys it has, and none behind the last page.
+    fn write(&mut self, writer: &mut Writer) -> Result<Option<usize>, BuildError> {
         if self.next == self.pages {
-            return Ok(true);
+            return Ok(None);
         }
-        let mut payload = vec![0; self.payload_bytes];
+        self.payload.fill(0);
         let (page, pages) = (self.next, self.pages);
-        while let Some(hash) = self.hashes.next_if(|hash| match hash {
-            Ok(hash) => filter::page_of(*hash, pages) == page,
-            Err(_) => true,
-        }) {
-            filter::insert(&mut payload, hash?, self.size.probes);
+        let mut keys = 0;
+        loop {
+            let piece = self.hashes.piece()?;
+            let at_hand = piece.as_slice();
+            let is_here = |hash: &&ShortHash| filter::page_of(**hash, pages) == page;
+            let here = at_hand.iter().take_while(is_here).count();
+            let goes_on = here > 0 && here == at_hand.len();
+            for hash in piece.take(here) {
+                filter::insert(&mut self.payload, hash, self.size.probes);
+            }
+            keys += here;
+            if !goes_on {
+                break;
+            }
         }
-        writer.push(&payload, payload.len() as u64)?;
+        writer.push(&self.payload, self.payload.len() as u64)?;
         self.next += 1;
-        Ok(false)
+        Ok(Some(keys))
     }
 }

@@ -8,17 +8,16 @@ use retold_core::{Position, StreamId};
 use super::header::Section;
 use super::names;
 use super::page::Page;
-use super::source::Items;
+use super::source::{Items, PIECE_ENTRIES};
 use super::{Fault, Run};
 
 /// Walks through a section of a run, past the cache: what is merged is read once.
-pub(super) struct Cursor<T> {
+pub(super) struct Cursor<D> {
     run: Arc<Run>,
     section: Section,
-    decode: fn(&Run, &[u8]) -> T,
-    next: u64,
-    pages: std::vec::IntoIter<Page>,
-    page: Option<Page>,
+    decode: D,
+    /// Entries that are not read yet.
+    left: u64,
     /// The number of the page to be read next.
     next_page: u32,
 }
@@ -26,150 +25,181 @@ pub(super) struct Cursor<T> {
 /// Pages read ahead.
 const READ_PAGES: u32 = 16;
 
-impl<T> Cursor<T> {
-    pub(super) fn new(run: &Arc<Run>, section: Section, decode: fn(&Run, &[u8]) -> T) -> Cursor<T> {
+impl<D> Cursor<D> {
+    pub(super) fn new(run: &Arc<Run>, section: Section, decode: D) -> Cursor<D> {
+        let place = run.header.section(section);
         Cursor {
             run: Arc::clone(run),
             section,
             decode,
-            next: 0,
-            pages: Vec::new().into_iter(),
-            page: None,
-            next_page: run.header.section(section).first_page,
+            left: place.entries,
+            next_page: place.first_page,
         }
     }
 
-    fn next_page(&mut self) -> Result<Option<Page>, Fault> {
-        if let Some(page) = self.pages.next() {
-            return Ok(Some(page));
-        }
+    /// The next pages; none behind the last.
+    fn next_pages(&mut self) -> Result<Vec<Page>, Fault> {
         let place = self.run.header.section(self.section);
-        let left = place.first_page + place.pages - self.next_page;
-        if left == 0 {
-            return Ok(None);
-        }
-        let count = left.min(READ_PAGES);
-        self.pages = self.run.read_pages(self.next_page, count)?.into_iter();
+        let count = (place.first_page + place.pages - self.next_page).min(READ_PAGES);
+        let pages = self.run.read_pages(self.next_page, count)?;
         self.next_page += count;
-        Ok(self.pages.next())
+        Ok(pages)
     }
 }
 
-impl<T> Iterator for Cursor<T> {
-    type Item = Result<T, Fault>;
+impl<T, D: Fn(&Run, &[u8]) -> T> Iterator for Cursor<D> {
+    type Item = Result<Vec<T>, Fault>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let header = &self.run.header;
-        if self.next >= header.section(self.section).entries {
+        if self.left == 0 {
             return None;
         }
-        let in_page = self.next % header.entries_per_page(self.section);
-        if in_page == 0 {
-            match self.next_page() {
-                Ok(page) => self.page = page,
-                Err(fault) => {
-                    // Nothing comes behind what cannot be read.
-                    self.next = u64::MAX;
-                    return Some(Err(fault));
-                }
-            }
+        let pages = match self.next_pages() {
+            // As many pages as the entries need, says the header.
+            Ok(pages) if pages.is_empty() => return Some(Err(self.run.bad())),
+            Ok(pages) => pages,
+            Err(fault) => return Some(Err(fault)),
+        };
+        let in_page = self.run.header.entries_per_page(self.section) as usize;
+        let mut entries = Vec::with_capacity(pages.len() * in_page);
+        for page in &pages {
+            let here = self.left.min(in_page as u64) as usize;
+            let bytes = page.payload().chunks_exact(self.section.entry_bytes());
+            entries.extend(
+                bytes
+                    .take(here)
+                    .map(|bytes| (self.decode)(&self.run, bytes)),
+            );
+            self.left -= here as u64;
         }
-        self.next += 1;
-        let bytes = self.section.entry_bytes();
-        let from = in_page as usize * bytes;
-        let page = self.page.as_ref()?;
-        Some(Ok((self.decode)(
-            &self.run,
-            &page.payload()[from..from + bytes],
-        )))
+        Some(Ok(entries))
     }
 }
 
 /// Walks through the names of a run.
-pub(super) struct NameCursor {
-    pages: Cursor<()>,
-    names: std::vec::IntoIter<(StreamId, Position)>,
-}
+pub(super) struct NameCursor(Cursor<()>);
 
 impl NameCursor {
     pub(super) fn new(run: &Arc<Run>) -> NameCursor {
-        NameCursor {
-            pages: Cursor::new(run, Section::Names, |_, _| ()),
-            names: Vec::new().into_iter(),
-        }
+        NameCursor(Cursor::new(run, Section::Names, ()))
     }
 }
 
 impl Iterator for NameCursor {
-    type Item = Result<(StreamId, Position), Fault>;
+    type Item = Result<Vec<(StreamId, Position)>, Fault>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(name) = self.names.next() {
-                return Some(Ok(name));
-            }
-            let run = &self.pages.run;
-            let (first, bad) = (run.first(), run.bad());
-            match self.pages.next_page() {
-                Ok(Some(page)) => match names::decode(&page, first) {
-                    Some(names) => self.names = names.into_iter(),
-                    None => return Some(Err(bad)),
-                },
-                Ok(None) => return None,
-                Err(fault) => return Some(Err(fault)),
-            }
-        }
-    }
-}
-
-/// Items of several ordered lists in one order; equal ones in the order of the lists.
-pub(super) struct Ordered<T, K> {
-    lists: Vec<Items<T>>,
-    heads: Vec<Option<Result<(K, T), Fault>>>,
-    key: fn(&T) -> K,
-}
-
-impl<T: 'static, K: Ord> Ordered<T, K> {
-    pub(super) fn new<L>(lists: Vec<L>, key: fn(&T) -> K) -> Ordered<T, K>
-    where
-        L: Iterator<Item = Result<T, Fault>> + Send + 'static,
-    {
-        let boxed = lists.into_iter().map(|list| Box::new(list) as Items<T>);
-        let mut ordered = Ordered {
-            lists: boxed.collect(),
-            heads: Vec::new(),
-            key,
+        let pages = match self.0.next_pages() {
+            Ok(pages) if pages.is_empty() => return None,
+            Ok(pages) => pages,
+            Err(fault) => return Some(Err(fault)),
         };
-        ordered.heads = (0..ordered.lists.len())
-            .map(|at| ordered.head(at))
-            .collect();
-        ordered
-    }
-
-    fn head(&mut self, at: usize) -> Option<Result<(K, T), Fault>> {
-        let next = self.lists[at].next()?;
-        Some(next.map(|item| ((self.key)(&item), item)))
+        let (first, bad) = (self.0.run.first(), self.0.run.bad());
+        let decoded = pages
+            .iter()
+            .map(|page| names::decode(page, first).ok_or(bad));
+        let decoded: Result<Vec<Vec<_>>, Fault> = decoded.collect();
+        Some(decoded.map(|pages| pages.concat()))
     }
 }
 
-impl<T: 'static, K: Ord> Iterator for Ordered<T, K> {
-    type Item = Result<T, Fault>;
+/// Entries in their order, one by one, of a list that comes in pieces.
+pub(super) struct Flat<T> {
+    list: Items<T>,
+    piece: std::vec::IntoIter<T>,
+}
 
-    fn next(&mut self) -> Option<Self::Item> {
-        let mut least: Option<(usize, &K)> = None;
-        for (at, head) in self.heads.iter().enumerate() {
-            match head {
-                Some(Ok((key, _))) if least.is_none_or(|(_, least)| key < least) => {
-                    least = Some((at, key));
-                }
-                // A fault comes first: what follows would not be in order.
-                Some(Err(fault)) => return Some(Err(*fault)),
-                _ => {}
+impl<T> Flat<T> {
+    pub(super) fn new(list: Items<T>) -> Flat<T> {
+        Flat {
+            list,
+            piece: Vec::new().into_iter(),
+        }
+    }
+
+    /// The entries that are at hand; none only behind the last one.
+    pub(super) fn piece(&mut self) -> Result<&mut std::vec::IntoIter<T>, Fault> {
+        while self.piece.as_slice().is_empty() {
+            match self.list.next().transpose()? {
+                Some(piece) => self.piece = piece.into_iter(),
+                None => break,
             }
         }
-        let (at, _) = least?;
-        let next = self.head(at);
-        let taken = std::mem::replace(&mut self.heads[at], next);
-        taken.map(|head| head.map(|(_, item)| item))
+        Ok(&mut self.piece)
+    }
+
+    /// The next entry, which stays where it is.
+    pub(super) fn peek(&mut self) -> Result<Option<&T>, Fault> {
+        Ok(self.piece()?.as_slice().first())
+    }
+}
+
+/// Entries of several ordered lists in one order; equal ones in the order of the lists.
+pub(super) struct Ordered<T, K, F> {
+    lists: Vec<Flat<T>>,
+    /// The key of the next entry of each list.
+    heads: Vec<K>,
+    key: F,
+    is_begun: bool,
+}
+
+impl<T, K: Ord, F: Fn(&T) -> K> Ordered<T, K, F> {
+    pub(super) fn new(lists: Vec<Items<T>>, key: F) -> Ordered<T, K, F> {
+        Ordered {
+            heads: Vec::with_capacity(lists.len()),
+            lists: lists.into_iter().map(Flat::new).collect(),
+            key,
+            is_begun: false,
+        }
+    }
+
+    fn begin(&mut self) -> Result<(), Fault> {
+        self.is_begun = true;
+        for mut list in std::mem::take(&mut self.lists) {
+            if let Some(entry) = list.peek()? {
+                self.heads.push((self.key)(entry));
+                self.lists.push(list);
+            }
+        }
+        Ok(())
+    }
+
+    fn piece(&mut self) -> Result<Vec<T>, Fault> {
+        if !self.is_begun {
+            self.begin()?;
+        }
+        let mut piece = Vec::with_capacity(PIECE_ENTRIES);
+        while piece.len() < PIECE_ENTRIES && !self.heads.is_empty() {
+            let mut least = 0;
+            for at in 1..self.heads.len() {
+                if self.heads[at] < self.heads[least] {
+                    least = at;
+                }
+            }
+            let list = &mut self.lists[least];
+            piece.extend(list.piece.next());
+            match list.piece.as_slice().first() {
+                Some(entry) => self.heads[least] = (self.key)(entry),
+                None => match list.peek()? {
+                    Some(entry) => self.heads[least] = (self.key)(entry),
+                    None => {
+                        self.lists.remove(least);
+                        self.heads.remove(least);
+                    }
+                },
+            }
+        }
+        Ok(piece)
+    }
+}
+
+impl<T, K: Ord, F: Fn(&T) -> K> Iterator for Ordered<T, K, F> {
+    type Item = Result<Vec<T>, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.piece() {
+            Ok(piece) if piece.is_empty() => None,
+            piece => Some(piece),
+        }
     }
 }

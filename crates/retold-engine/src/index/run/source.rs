@@ -6,7 +6,7 @@ use std::sync::{Arc, RwLock};
 use retold_core::{LogId, Position, StreamId, Timestamp};
 use uuid::Uuid;
 
-use super::cursor::{Cursor, NameCursor, Ordered};
+use super::cursor::{Cursor, Flat, NameCursor, Ordered};
 use super::header::{Header, Place, Section};
 use super::page;
 use super::{Fault, Run, decode_location, decode_posting, decode_span};
@@ -17,8 +17,12 @@ use crate::index::table::{MISSING, Table};
 use crate::log::coding::array;
 use crate::planted::{self, Bug};
 
-/// Entries in their order.
-pub(crate) type Items<T> = Box<dyn Iterator<Item = Result<T, Fault>> + Send>;
+/// Entries in their order, in pieces: what is done for each of them is compiled in one place.
+/// Nothing comes behind a fault.
+pub(crate) type Items<T> = Box<dyn Iterator<Item = Result<Vec<T>, Fault>> + Send>;
+
+/// Entries of a piece, about.
+pub(super) const PIECE_ENTRIES: usize = 4 * 1024;
 
 /// A hash and the position that is listed under it.
 pub(crate) type Posting = (ShortHash, Position);
@@ -132,8 +136,11 @@ impl Sorted {
         list: impl Fn(&Lists) -> &Vec<T> + Send + 'static,
     ) -> Items<T> {
         let lists = Arc::clone(&self.0);
-        let length = list(&lists).len();
-        Box::new((0..length).map(move |at| Ok(list(&lists)[at].clone())))
+        let pieces = (0..list(&lists).len()).step_by(PIECE_ENTRIES);
+        Box::new(pieces.map(move |from| {
+            let rest = &list(&lists)[from..];
+            Ok(rest[..rest.len().min(PIECE_ENTRIES)].to_vec())
+        }))
     }
 }
 
@@ -188,19 +195,15 @@ impl Source for Sorted {
 pub(crate) struct Merged(pub(crate) Arc<[Arc<Run>]>);
 
 impl Merged {
-    fn cursors<T>(&self, section: Section, decode: fn(&Run, &[u8]) -> T) -> Vec<Cursor<T>> {
-        let drops_newest = planted::is(Bug::MergeDropsNewest) && section == Section::Ids;
-        let kept = self.0.len() - usize::from(drops_newest);
-        let runs = self.0[..kept].iter();
-        runs.map(|run| Cursor::new(run, section, decode)).collect()
-    }
-
-    fn chained<T: Send + 'static>(
+    fn cursors<T: 'static>(
         &self,
         section: Section,
-        decode: fn(&Run, &[u8]) -> T,
-    ) -> Items<T> {
-        Box::new(self.cursors(section, decode).into_iter().flatten())
+        decode: impl Fn(&Run, &[u8]) -> T + Copy + Send + 'static,
+    ) -> Vec<Items<T>> {
+        let drops_newest = planted::is(Bug::MergeDropsNewest) && section == Section::Ids;
+        let kept = self.0.len() - usize::from(drops_newest);
+        let cursor = |run| Box::new(Cursor::new(run, section, decode)) as Items<T>;
+        self.0[..kept].iter().map(cursor).collect()
     }
 
     fn postings(&self, section: Section) -> Items<Posting> {
@@ -208,20 +211,24 @@ impl Merged {
             let (hash, at) = decode_posting(bytes);
             (hash, run.first() + Position::from(at))
         };
-        Box::new(Ordered::new(self.cursors(section, decode), |posting| {
-            *posting
-        }))
+        // Postings of a run lie behind those of the runs before it.
+        let hash = |(hash, _): &Posting| *hash;
+        Box::new(Ordered::new(self.cursors(section, decode), hash))
     }
 
     /// The spans of each stream, each with the place of its run, in the order of the keys, then
     /// of the runs.
-    fn spans(&self) -> Ordered<(StreamKey, usize, Span), StreamKey> {
-        let decode = |run: &Run, bytes: &[u8]| decode_span(bytes, run.first());
-        let cursors = self.cursors(Section::Streams, decode).into_iter();
-        let numbered = cursors.enumerate().map(|(number, cursor)| {
-            cursor.map(move |item| item.map(|(key, span)| (key, number, span)))
+    fn spans(&self) -> Items<(StreamKey, usize, Span)> {
+        let runs = self.0.iter().enumerate();
+        let numbered = runs.map(|(number, run)| {
+            let decode = move |run: &Run, bytes: &[u8]| {
+                let (key, span) = decode_span(bytes, run.first());
+                (key, number, span)
+            };
+            Box::new(Cursor::new(run, Section::Streams, decode)) as Items<_>
         });
-        Ordered::new(numbered.collect(), |(key, ..)| *key)
+        let key = |(key, ..): &(StreamKey, usize, Span)| *key;
+        Box::new(Ordered::new(numbered.collect(), key))
     }
 }
 
@@ -252,30 +259,34 @@ impl Source for Merged {
     }
 
     fn locations(&self) -> Items<Location> {
-        self.chained(Section::Locations, |_, bytes| decode_location(bytes))
+        let cursors = self.cursors(Section::Locations, |_, bytes| decode_location(bytes));
+        Box::new(cursors.into_iter().flatten())
     }
 
     fn blocks(&self) -> Items<Block> {
-        let runs = Arc::clone(&self.0);
-        let all = runs.iter().flat_map(|run| {
-            let first = Block::number(run.first());
-            let cursor = Cursor::new(run, Section::Blocks, |_, bytes| page::decode_block(bytes));
-            let bad = run.bad();
-            cursor
-                .zip(first..)
-                .map(move |(block, number)| Ok((number, block?.ok_or(bad)?)))
-        });
-        // Two runs may share the block in which one ends and the next begins. Blocks are few.
-        let mut joined: Vec<Result<(u64, Block), Fault>> = Vec::new();
-        for next in all {
-            match (joined.last_mut(), &next) {
-                (Some(Ok((number, block))), Ok((next, more))) if number == next => {
-                    block.widen(more);
+        // Blocks are few.
+        let joined = || {
+            let mut joined: Vec<Block> = Vec::new();
+            let mut last = None;
+            for run in self.0.iter() {
+                let mut number = Block::number(run.first());
+                let decode = |run: &Run, bytes: &[u8]| page::decode_block(bytes).ok_or(run.bad());
+                for block in Cursor::new(run, Section::Blocks, decode) {
+                    for block in block? {
+                        match joined.last_mut() {
+                            // Two runs may share the block in which one ends and the next
+                            // begins.
+                            Some(shared) if last == Some(number) => shared.widen(&block?),
+                            _ => joined.push(block?),
+                        }
+                        last = Some(number);
+                        number += 1;
+                    }
                 }
-                _ => joined.push(next),
             }
-        }
-        Box::new(joined.into_iter().map(|next| next.map(|(_, block)| block)))
+            Ok(joined)
+        };
+        Box::new(std::iter::once(joined()))
     }
 
     fn ids(&self) -> Items<Posting> {
@@ -283,18 +294,26 @@ impl Source for Merged {
     }
 
     fn streams(&self) -> Items<(StreamKey, Span)> {
-        let mut spans = self.spans().peekable();
+        let mut spans = self.spans();
+        // What the next span may belong to.
+        let mut last: Option<(StreamKey, Span)> = None;
         Box::new(std::iter::from_fn(move || {
-            let (key, _, mut joined) = match spans.next()? {
-                Ok(span) => span,
-                Err(fault) => return Some(Err(fault)),
+            let Some(piece) = spans.next() else {
+                return last.take().map(|last| Ok(vec![last]));
             };
-            while let Some(Ok((_, _, span))) =
-                spans.next_if(|next| matches!(next, Ok((next, ..)) if *next == key))
-            {
-                join(&mut joined, &span);
+            let mut streams = Vec::new();
+            for (key, _, span) in match piece {
+                Ok(piece) => piece,
+                Err(fault) => return Some(Err(fault)),
+            } {
+                match &mut last {
+                    Some((known, joined)) if *known == key => {
+                        join(joined, &span);
+                    }
+                    _ => streams.extend(last.replace((key, span))),
+                }
             }
-            Some(Ok((key, joined)))
+            Some(Ok(streams))
         }))
     }
 
@@ -303,40 +322,15 @@ impl Source for Merged {
             let at = u32::from_le_bytes(array(bytes));
             (at != MISSING).then(|| run.first() + Position::from(at))
         };
-        let mut lists = self.cursors(Section::Positions, decode);
-        let bad: Vec<Fault> = self.0.iter().map(|run| run.bad()).collect();
-        let mut joined: Option<(StreamKey, Span)> = None;
-        let (mut missing, mut number, mut listed) = (0_u32, 0, 0_u32);
-        let mut spans = self.spans();
-        Box::new(std::iter::from_fn(move || {
-            loop {
-                if missing > 0 {
-                    missing -= 1;
-                    return Some(Ok(None));
-                }
-                if listed > 0 {
-                    listed -= 1;
-                    // A list that ends too early must not pass for a whole one.
-                    return Some(lists[number].next().unwrap_or(Err(bad[number])));
-                }
-                let (key, run, span) = match spans.next()? {
-                    Ok(span) => span,
-                    Err(fault) => return Some(Err(fault)),
-                };
-                number = run;
-                let follows = match &mut joined {
-                    Some((known, joined)) if *known == key => join(joined, &span),
-                    _ => {
-                        joined = Some((key, span));
-                        Some(0)
-                    }
-                };
-                match follows {
-                    Some(passed_over) => (missing, listed) = (passed_over, span.count),
-                    None => lists[run].by_ref().take(span.count as usize).for_each(drop),
-                }
-            }
-        }))
+        let lists = self.cursors(Section::Positions, decode).into_iter();
+        let bad = self.0.iter().map(|run| run.bad());
+        Box::new(Positions {
+            lists: lists.map(Flat::new).zip(bad).collect(),
+            spans: Flat::new(self.spans()),
+            joined: None,
+            missing: 0,
+            listed: (0, 0),
+        })
     }
 
     fn terms(&self) -> Items<Posting> {
@@ -344,14 +338,98 @@ impl Source for Merged {
     }
 
     fn names(&self) -> Items<(StreamId, Position)> {
-        let cursors = self.0.iter().map(NameCursor::new).collect();
-        Box::new(Ordered::new(cursors, |(name, _): &(StreamId, Position)| {
-            name.clone()
-        }))
+        let cursors = self
+            .0
+            .iter()
+            .map(|run| Box::new(NameCursor::new(run)) as Items<_>);
+        let name = |(name, _): &(StreamId, Position)| name.clone();
+        Box::new(Ordered::new(cursors.collect(), name))
     }
 
     fn facts(&self) -> Result<Vec<u8>, Fault> {
         Ok(self.0[self.0.len() - 1].facts()?.to_json())
+    }
+}
+
+/// Where the events of each stream lie, in the order of the streams, of several runs.
+struct Positions {
+    /// What each run lists, and what to say where it ends too early.
+    lists: Vec<(Flat<Option<Position>>, Fault)>,
+    spans: Flat<(StreamKey, usize, Span)>,
+    joined: Option<(StreamKey, Span)>,
+    /// Events of the stream that are missing before the next one.
+    missing: u32,
+    /// Whose list goes on, and for how many events.
+    listed: (usize, u32),
+}
+
+impl Positions {
+    fn piece(&mut self) -> Result<Vec<Option<Position>>, Fault> {
+        let mut piece = Vec::with_capacity(PIECE_ENTRIES);
+        while piece.len() < PIECE_ENTRIES {
+            let room = PIECE_ENTRIES - piece.len();
+            let missing = room.min(self.missing as usize);
+            piece.extend(std::iter::repeat_n(None, missing));
+            self.missing -= missing as u32;
+            if self.missing > 0 {
+                break;
+            }
+            let (run, left) = self.listed;
+            if left > 0 {
+                let count = left.min((PIECE_ENTRIES - piece.len()) as u32);
+                self.take(run, count, &mut piece)?;
+                self.listed = (run, left - count);
+                continue;
+            }
+            let Some((key, run, span)) = self.spans.piece()?.next() else {
+                break;
+            };
+            let follows = match &mut self.joined {
+                Some((known, joined)) if *known == key => join(joined, &span),
+                _ => {
+                    self.joined = Some((key, span));
+                    Some(0)
+                }
+            };
+            match follows {
+                Some(passed_over) => (self.missing, self.listed) = (passed_over, (run, span.count)),
+                None => self.take(run, span.count, &mut Vec::new())?,
+            }
+        }
+        Ok(piece)
+    }
+
+    /// Takes so many positions off the list of a run.
+    fn take(
+        &mut self,
+        run: usize,
+        count: u32,
+        piece: &mut Vec<Option<Position>>,
+    ) -> Result<(), Fault> {
+        let (list, bad) = &mut self.lists[run];
+        let mut left = count as usize;
+        while left > 0 {
+            let at_hand = list.piece()?;
+            let taken = left.min(at_hand.len());
+            // A list that ends too early must not pass for a whole one.
+            if taken == 0 {
+                return Err(*bad);
+            }
+            piece.extend(at_hand.take(taken));
+            left -= taken;
+        }
+        Ok(())
+    }
+}
+
+impl Iterator for Positions {
+    type Item = Result<Vec<Option<Position>>, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.piece() {
+            Ok(piece) if piece.is_empty() => None,
+            piece => Some(piece),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::stream_id::RESERVED;
 use crate::{
     Entry, Error, EventId, Json, LogPage, Lost, Metadata, Position, RecordedEvent, SequenceNumber,
     StreamId, Text, Timestamp,
@@ -110,6 +111,11 @@ impl fmt::Display for IdRef<'_> {
 }
 
 impl EventRef<'_> {
+    /// As [`StreamId::is_reserved`].
+    pub fn is_reserved(&self) -> bool {
+        self.aggregate_type.starts_with(RESERVED)
+    }
+
     /// The event in memory of its own.
     pub fn to_event(&self) -> RecordedEvent {
         let text = |text: &str| Text::from(text);

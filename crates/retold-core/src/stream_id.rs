@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::{Error, Text, limits};
 
+/// What the types of Retold's own streams begin with.
+pub(crate) const RESERVED: char = '$';
+
 /// Names the stream of one aggregate: its type and its id.
 ///
 /// A type matches `[A-Za-z$][A-Za-z0-9._-]{0,127}`; types that start with `$` are written by
@@ -57,7 +60,7 @@ impl StreamId {
 
     /// Whether the stream is one of Retold's own, which only Retold writes.
     pub fn is_reserved(&self) -> bool {
-        self.aggregate_type.starts_with('$')
+        self.aggregate_type.starts_with(RESERVED)
     }
 
     /// The same name in memory of its own, for keeping it longer than the buffer it came from.

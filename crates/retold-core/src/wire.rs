@@ -1,6 +1,7 @@
 //! Recorded events as JSON: the form of the HTTP interface and of an export.
 
 use std::fmt;
+use std::io::Write;
 
 use serde::de::{self, MapAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeStruct};
@@ -8,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::event::{DEFAULT_VERSION, METADATA_NAMES};
-use crate::{Json, Metadata, RecordedEvent, StreamId, Text, Timestamp};
+use crate::{EventRef, IdRef, Json, Metadata, RecordedEvent, StreamId, Text, Timestamp};
 
 impl Serialize for RecordedEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -45,6 +46,94 @@ impl Serialize for Metadata {
         }
         map.end()
     }
+}
+
+impl EventRef<'_> {
+    /// Adds the event to `json`: the text that serializing it as a [`RecordedEvent`] makes, put
+    /// together of what is stored, which is JSON already where it matters.
+    ///
+    /// ```
+    /// # use retold_core::{EventRef, NewEvent, StreamId, Timestamp};
+    /// # let issue = StreamId::new("Issue", "42").unwrap();
+    /// # let event = NewEvent::new(issue, "issue.opened", &1).unwrap();
+    /// # let event = event.record(1, 1, Timestamp::now());
+    /// let mut line = Vec::new();
+    /// EventRef::from(&event).write_json(&mut line);
+    /// assert_eq!(line, serde_json::to_vec(&event).unwrap());
+    /// ```
+    pub fn write_json(&self, json: &mut Vec<u8>) {
+        json.extend_from_slice(br#"{"aggregateType":"#);
+        write_text(json, self.aggregate_type);
+        json.extend_from_slice(br#","aggregateId":"#);
+        write_id(json, self.aggregate_id);
+        json.extend_from_slice(br#","eventType":"#);
+        write_text(json, self.event_type);
+        json.extend_from_slice(br#","payload":"#);
+        json.extend_from_slice(self.payload.as_bytes());
+        json.extend_from_slice(br#","tags":["#);
+        for (nth, tag) in self.tags.iter().enumerate() {
+            if nth > 0 {
+                json.push(b',');
+            }
+            write_text(json, tag);
+        }
+        json.extend_from_slice(br#"],"metadata":{"eventId":"#);
+        write_id(json, IdRef::Uuid(self.event_id));
+        json.extend_from_slice(br#","version":"#);
+        write_text(json, self.version);
+        json.extend_from_slice(br#","timestamp":"#);
+        write_timestamp(json, self.timestamp);
+        json.extend_from_slice(br#","correlationId":"#);
+        write_id(json, self.correlation_id);
+        if let Some(causation_id) = self.causation_id {
+            json.extend_from_slice(br#","causationId":"#);
+            write_id(json, causation_id);
+        }
+        if let Some(actor) = self.actor {
+            json.extend_from_slice(br#","actor":"#);
+            write_text(json, actor);
+        }
+        for (name, value) in &self.extra {
+            json.push(b',');
+            write_text(json, name);
+            json.push(b':');
+            json.extend_from_slice(value.as_bytes());
+        }
+        json.extend_from_slice(br#"},"sequenceNumber":"#);
+        write_number(json, self.sequence_number);
+        json.extend_from_slice(br#","position":"#);
+        write_number(json, self.position);
+        json.extend_from_slice(br#","persistedAt":"#);
+        write_timestamp(json, self.persisted_at);
+        json.push(b'}');
+    }
+}
+
+fn write_text(json: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(json, text).expect("a text becomes JSON, and memory takes it");
+}
+
+fn write_number(json: &mut Vec<u8>, number: u64) {
+    serde_json::to_writer(json, &number).expect("a number becomes JSON, and memory takes it");
+}
+
+fn write_id(json: &mut Vec<u8>, id: IdRef<'_>) {
+    match id {
+        IdRef::Text(text) => write_text(json, text),
+        IdRef::Uuid(uuid) => {
+            let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
+            let spelled: &str = uuid.hyphenated().encode_lower(&mut buffer);
+            json.push(b'"');
+            json.extend_from_slice(spelled.as_bytes());
+            json.push(b'"');
+        }
+    }
+}
+
+fn write_timestamp(json: &mut Vec<u8>, timestamp: Timestamp) {
+    json.push(b'"');
+    write!(json, "{timestamp}").expect("memory takes it");
+    json.push(b'"');
 }
 
 impl<'de> Deserialize<'de> for RecordedEvent {
@@ -131,5 +220,94 @@ fn once<T, E: de::Error>(field: &mut Option<T>, value: T, nth: usize) -> Result<
     match field.replace(value) {
         None => Ok(()),
         Some(_) => Err(E::duplicate_field(METADATA_NAMES[nth])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text() -> impl Strategy<Value = Text> {
+        prop_oneof!["[a-z]{1,9}", any::<String>()].prop_map(Text::from)
+    }
+
+    fn json() -> impl Strategy<Value = Json> {
+        prop_oneof![
+            any::<String>().prop_map(|text| Json::from_value(&text).unwrap()),
+            any::<i64>().prop_map(|number| Json::from_value(&[number]).unwrap()),
+        ]
+    }
+
+    fn timestamp() -> impl Strategy<Value = Timestamp> {
+        let micros = Timestamp::MIN.as_micros()..=Timestamp::MAX.as_micros();
+        let whole = 0..2_000_000_000_i64;
+        prop_oneof![micros, whole.prop_map(|seconds| seconds * 1_000_000)]
+            .prop_map(|micros| Timestamp::from_micros(micros).unwrap())
+    }
+
+    fn metadata() -> impl Strategy<Value = Metadata> {
+        let ids = (any::<u128>(), text(), proptest::option::of(text()));
+        let named = proptest::collection::vec((text(), json()), 0..3);
+        (
+            ids,
+            text(),
+            timestamp(),
+            proptest::option::of(text()),
+            named,
+        )
+            .prop_map(
+                |((event_id, correlation_id, causation_id), version, timestamp, actor, extra)| {
+                    Metadata {
+                        event_id: Uuid::from_u128(event_id),
+                        version,
+                        timestamp,
+                        correlation_id,
+                        causation_id,
+                        actor,
+                        extra,
+                    }
+                },
+            )
+    }
+
+    fn event() -> impl Strategy<Value = RecordedEvent> {
+        let names = (text(), text(), text());
+        let tags = proptest::collection::vec(text(), 0..3);
+        let numbers = (any::<u64>(), any::<u64>(), timestamp());
+        (names, json(), tags, metadata(), numbers).prop_map(
+            |((of, id, event_type), payload, tags, metadata, numbers)| RecordedEvent {
+                stream: StreamId::from_stored(of, id),
+                event_type,
+                payload,
+                tags,
+                metadata,
+                sequence_number: numbers.0,
+                position: numbers.1,
+                persisted_at: numbers.2,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_joined_is_what_is_serialized(event in event()) {
+            let serialized = serde_json::to_string(&event).unwrap();
+            let mut joined = Vec::new();
+            let mut of_ids = EventRef::from(&event);
+            of_ids.write_json(&mut joined);
+            prop_assert_eq!(String::from_utf8(joined).unwrap(), serialized);
+            // An id that is stored as a UUID is spelled as its text would be.
+            let id = event.metadata.event_id;
+            of_ids.correlation_id = IdRef::Uuid(id);
+            let mut with_uuid = Vec::new();
+            of_ids.write_json(&mut with_uuid);
+            let spelled = id.to_string();
+            of_ids.correlation_id = IdRef::Text(&spelled);
+            let mut with_text = Vec::new();
+            of_ids.write_json(&mut with_text);
+            prop_assert_eq!(with_uuid, with_text);
+        }
     }
 }

@@ -28,7 +28,7 @@ pub(crate) const SNAPSHOT_SAMPLE_DEFAULT: usize = 100;
 
 /// Events that a stream of events reads at a time: few enough to hold, enough that the number
 /// of reads does not matter.
-pub(crate) const STREAMED_READ_EVENTS: usize = 256;
+pub(crate) const STREAMED_READ_EVENTS: usize = 1_000;
 
 /// Bytes of the body of an append: the largest append, and the JSON around its payloads.
 pub(crate) const APPEND_BODY_BYTES_MAX: usize = retold::limits::APPEND_BYTES_MAX + 2 * 1024 * 1024;

@@ -16,10 +16,15 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Result<Respons
         tracing::error!(%error, "failed to write an answer");
         Problem::new(Code::Internal, "write the answer")
     })?;
+    Ok(json_text(status, body))
+}
+
+/// An answer that is JSON already.
+pub(crate) fn json_text(status: StatusCode, body: Vec<u8>) -> Response {
     let mut response = (status, body).into_response();
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
-    Ok(response)
+    response
 }
 
 /// Adds the entity tag of a stream: what `If-Match` expects.

@@ -1,13 +1,15 @@
 //! What is answered: problems, the one table of errors, pages and streams of events.
 
+mod appended;
 mod errors;
 mod json;
 mod ndjson;
 mod problem;
 mod sse;
 
+pub(crate) use appended::{AppendedOne, AppendedSeveral};
 pub(crate) use errors::Code;
-pub(crate) use json::{etag, json, with_location, with_sequence};
+pub(crate) use json::{etag, json, json_text, with_location, with_sequence};
 pub(crate) use ndjson::{EventPages, NDJSON, ndjson, write_line};
 pub(crate) use problem::Problem;
 pub(crate) use sse::live;

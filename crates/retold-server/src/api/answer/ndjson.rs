@@ -6,7 +6,9 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
-use retold::{Entry, LogQuery, StreamHead, StreamQuery};
+use retold::{
+    Entry, EntryRef, EventRef, Filter, LogBlock, LogQuery, LogScan, StreamHead, StreamQuery,
+};
 
 use super::Problem;
 use crate::App;
@@ -16,10 +18,15 @@ use crate::room::Taken;
 /// The media type of NDJSON.
 pub(crate) const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 
+/// What is set aside for a line at first: most events are no longer.
+const LINE_BYTES: usize = 640;
+
 /// A query that is read page by page.
 enum Query {
     Stream(StreamQuery),
     Log(LogQuery),
+    /// The log as it lies there, reserved streams and all where that is said.
+    Scan(LogScan, bool),
 }
 
 /// The events of a query, page by page, through the head that the log had at the beginning.
@@ -55,8 +62,21 @@ impl EventPages {
         mut query: LogQuery,
         limit: Option<u64>,
     ) -> Result<EventPages, Problem> {
-        query.through = app.retold().store().head().await?.position;
-        Ok(EventPages::new(app, Query::Log(query), limit))
+        let head = app.retold().store().head().await?.position;
+        query.check(head)?;
+        let include_reserved = query.filter.include_reserved;
+        let all = Filter {
+            include_reserved,
+            ..Filter::default()
+        };
+        let query = if query.filter == all {
+            let scan = app.retold().scan(query.after).through(head);
+            Query::Scan(scan, include_reserved)
+        } else {
+            query.through = head;
+            Query::Log(query)
+        };
+        Ok(EventPages::new(app, query, limit))
     }
 
     fn new(app: App, query: Query, left: Option<u64>) -> EventPages {
@@ -100,6 +120,17 @@ impl EventPages {
         let entries = match self.query.take() {
             None => return Ok(None),
             Some(_) if limit == 0 => return Ok(None),
+            Some(Query::Scan(mut scan, include_reserved)) => {
+                let Some(block) = scan.next().await? else {
+                    return Ok(None);
+                };
+                let left = self.left.unwrap_or(u64::MAX);
+                let (lines, count) = lines_of_block(&*block, include_reserved, left)?;
+                self.left = self.left.map(|left| left - count);
+                self.query = Some(Query::Scan(scan, include_reserved));
+                room.keep(lines.len());
+                return Ok(Some(Part { lines, room }));
+            }
             Some(Query::Stream(mut query)) => {
                 query.limit = limit;
                 let page = retold.store().read_stream(query.clone()).await?;
@@ -126,12 +157,44 @@ impl EventPages {
 }
 
 fn lines(entries: Vec<Entry>) -> Result<Bytes, Problem> {
-    let mut lines = Vec::new();
+    let mut lines = Vec::with_capacity(entries.len() * LINE_BYTES);
     for entry in entries {
-        let event = entry.into_event()?;
-        write_line(&mut lines, &event)?;
+        write_event(&mut lines, &(&entry.into_event()?).into());
     }
     Ok(Bytes::from(lines))
+}
+
+/// The first events of a block, at most so many, and how many there are.
+fn lines_of_block(
+    block: &dyn LogBlock,
+    include_reserved: bool,
+    limit: u64,
+) -> Result<(Bytes, u64), Problem> {
+    let mut lines = Vec::with_capacity(block.len() * LINE_BYTES);
+    let mut count = 0;
+    for nth in 0..block.len() {
+        match block.entry(nth)? {
+            EntryRef::Event(event) if include_reserved || !event.is_reserved() => {
+                if count == limit {
+                    break;
+                }
+                write_event(&mut lines, &event);
+                count += 1;
+            }
+            EntryRef::Event(_) => {}
+            EntryRef::Lost(_) if count == limit => break,
+            EntryRef::Lost(lost) => {
+                Entry::Lost(lost.clone()).into_event()?;
+            }
+        }
+    }
+    Ok((Bytes::from(lines), count))
+}
+
+/// Writes an event as a line.
+pub(crate) fn write_event(lines: &mut Vec<u8>, event: &EventRef<'_>) {
+    event.write_json(lines);
+    lines.push(b'\n');
 }
 
 /// Writes one value as a line.

@@ -9,7 +9,7 @@ use retold::{Batch, Position, Subscription};
 use tokio::time::{Instant, timeout_at};
 
 use super::Problem;
-use super::ndjson::write_line;
+use super::ndjson::write_event;
 use crate::App;
 use crate::api::limits::{PROGRESS_INTERVAL, bytes_of_page};
 use crate::room::Taken;
@@ -97,16 +97,17 @@ impl Following {
         let mut messages = Vec::new();
         for entry in batch.entries {
             let position = entry.position();
-            let written = entry.into_event().map_err(Problem::from);
-            let written = written.and_then(|event| {
-                messages.extend_from_slice(format!("id: {position}\ndata: ").as_bytes());
-                write_line(&mut messages, &event)
-            });
-            if let Err(problem) = written {
-                messages.extend_from_slice(&self.end(&problem));
-                return messages;
+            match entry.into_event() {
+                Ok(event) => {
+                    messages.extend_from_slice(format!("id: {position}\ndata: ").as_bytes());
+                    write_event(&mut messages, &(&event).into());
+                    messages.push(b'\n');
+                }
+                Err(error) => {
+                    messages.extend_from_slice(&self.end(&Problem::from(error)));
+                    return messages;
+                }
             }
-            messages.push(b'\n');
         }
         if batch.is_at_head || self.progress_due <= Instant::now() {
             messages.extend_from_slice(&self.progress(batch.complete_through));

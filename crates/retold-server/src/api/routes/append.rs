@@ -6,9 +6,9 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use retold::Appended;
 
-use super::events::{AppendedSeveral, trusts, written};
+use super::events::{trusts, written};
 use crate::App;
-use crate::api::answer::{Problem, json, with_location};
+use crate::api::answer::{AppendedSeveral, Problem, json_text, with_location};
 use crate::api::limits::APPEND_BODY_BYTES_MAX;
 use crate::api::request::{
     Fields, Parameters, SentJson, Trace, checks, new_events, no_expectation, read, text,
@@ -57,7 +57,10 @@ pub(crate) async fn append_together(
     };
     let Appended { is_new, events } = call.await?;
     let events = events.as_slice();
-    let response = json(written(is_new), &AppendedSeveral { is_new, events })?;
+    let response = json_text(
+        written(is_new),
+        AppendedSeveral { is_new, events }.to_json(),
+    );
     Ok(match events.first() {
         Some(first) => with_location(response, &first.metadata.event_id),
         None => response,

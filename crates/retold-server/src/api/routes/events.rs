@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use crate::App;
 use crate::api::answer::{
-    Code, EventPages, Problem, etag, json, ndjson, with_location, with_sequence,
+    AppendedOne, AppendedSeveral, Code, EventPages, Problem, etag, json, json_text, ndjson,
+    with_location, with_sequence,
 };
 use crate::api::limits::{APPEND_BODY_BYTES_MAX, bytes_of_page};
 use crate::api::request::{
@@ -17,22 +18,6 @@ use crate::api::request::{
     new_events, read, text,
 };
 use crate::api::schema;
-
-/// What one event came to.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct AppendedOne<'a> {
-    pub(super) is_new: bool,
-    pub(super) event: &'a RecordedEvent,
-}
-
-/// What several events came to.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct AppendedSeveral<'a> {
-    pub(super) is_new: bool,
-    pub(super) events: &'a [RecordedEvent],
-}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -87,10 +72,11 @@ pub(crate) async fn append(
     };
     let Appended { is_new, events } = call.await?;
     let status = written(is_new);
-    let response = match events.as_slice() {
-        [event] if !is_several => json(status, &AppendedOne { is_new, event })?,
-        events => json(status, &AppendedSeveral { is_new, events })?,
+    let answer = match events.as_slice() {
+        [event] if !is_several => AppendedOne { is_new, event }.to_json(),
+        events => AppendedSeveral { is_new, events }.to_json(),
     };
+    let response = json_text(status, answer);
     Ok(located(response, &events))
 }
 

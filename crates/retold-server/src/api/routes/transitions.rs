@@ -6,9 +6,9 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use retold::{Metadata, StreamId, Transition};
 
-use super::events::{AppendedOne, located, written};
+use super::events::{located, written};
 use crate::App;
-use crate::api::answer::{Problem, json};
+use crate::api::answer::{AppendedOne, Problem, json_text};
 use crate::api::limits::SMALL_BODY_BYTES_MAX;
 use crate::api::request::{
     EventFields, Fields, NoParameters, SentJson, Target, Trace, event_id, expectation, read, text,
@@ -62,7 +62,7 @@ pub(crate) async fn transition(
         is_new: taken.is_new,
         event: &taken.event,
     };
-    let response = json(written(taken.is_new), &one)?;
+    let response = json_text(written(taken.is_new), one.to_json());
     Ok(located(response, std::slice::from_ref(&taken.event)))
 }
 

@@ -13,9 +13,9 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use self::lines::{Bulk, Outcome};
-use super::events::{AppendedOne, trusts};
+use super::events::trusts;
 use crate::App;
-use crate::api::answer::{NDJSON, Problem, json, write_line};
+use crate::api::answer::{AppendedOne, NDJSON, Problem, json, write_line};
 use crate::api::limits::{REFUSED_LINES_MAX, UNREAD_TIME_MAX};
 use crate::api::request::{Parameters, SentNdjson, Trace};
 use crate::api::schema;
@@ -102,13 +102,11 @@ fn result_lines(outcomes: &[Outcome]) -> Result<Bytes, Problem> {
     let mut lines = Vec::new();
     for Outcome { result, .. } in outcomes {
         match result {
-            Ok((is_new, event)) => write_line(
-                &mut lines,
-                &AppendedOne {
-                    is_new: *is_new,
-                    event,
-                },
-            )?,
+            Ok((is_new, event)) => {
+                let is_new = *is_new;
+                AppendedOne { is_new, event }.write_json(&mut lines);
+                lines.push(b'\n');
+            }
             Err(problem) => write_line(&mut lines, problem)?,
         }
     }

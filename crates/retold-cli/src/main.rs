@@ -19,6 +19,11 @@ use clap::Parser;
 use crate::arguments::Arguments;
 use crate::output::Output;
 
+/// What one thread takes is often given back by another: requests are answered by the thread
+/// that is free, and appends are woken by the one that syncs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let output = Output::new(arguments.json);

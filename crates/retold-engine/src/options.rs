@@ -15,8 +15,11 @@ const RESERVE_BYTES: u64 = 4 * 1024 * 1024;
 /// enough to be read again in a fraction of the time that opening may take.
 const MEMORY_EVENTS: usize = 32 * 1024;
 
-/// Bytes of pages of runs that are kept: enough for the filters of some thirty million events.
-const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+/// Bytes of filters that are kept as a whole: enough for some fifty million events.
+const FILTER_BYTES: u64 = 48 * 1024 * 1024;
+
+/// Bytes of other pages of runs that are kept.
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A page of a run: what a disk reads at once.
 const PAGE_BYTES: u16 = 4096;
@@ -27,7 +30,10 @@ pub struct IndexOptions {
     /// The newest events, whose entries lie in memory; two or three times as many while they
     /// become runs.
     pub memory_events: usize,
-    /// Bytes of pages of runs that are kept in memory.
+    /// Bytes of filters of runs that are kept in memory as a whole, once they are asked often:
+    /// about one for each event. Nearly all look-ups of appends end at them.
+    pub filter_bytes: u64,
+    /// Bytes of pages of runs that are kept in memory, those of other filters included.
     pub cache_bytes: u64,
     /// The size of a page of new runs: 1 KiB to 32 KiB.
     pub page_bytes: u16,
@@ -39,6 +45,7 @@ impl Default for IndexOptions {
     fn default() -> Self {
         IndexOptions {
             memory_events: MEMORY_EVENTS,
+            filter_bytes: FILTER_BYTES,
             cache_bytes: CACHE_BYTES,
             page_bytes: PAGE_BYTES,
             secret: None,

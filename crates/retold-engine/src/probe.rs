@@ -41,6 +41,7 @@ listed! {
         RestoreTakenUp = "unfinished restore taken up",
         RunMade = "run made of a table",
         RunsMerged = "runs merged",
+        FiltersKept = "filters of a run kept in memory",
         RunFound = "run found on opening",
         RunRejected = "file of the index rejected on opening",
         RunsUsed = "log read on from where runs end",

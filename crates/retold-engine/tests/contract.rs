@@ -64,6 +64,7 @@ impl StoreFixture for TinyIndex {
             clock,
             index: IndexOptions {
                 memory_events: 2,
+                filter_bytes: 16 * 1024,
                 cache_bytes: 16 * 1024,
                 page_bytes: 1024,
                 secret: None,

@@ -94,6 +94,14 @@ impl Merger {
             }
             return !self.has_failed;
         }
+        match self.keep_filters() {
+            Ok(false) => {}
+            Ok(true) => return true,
+            Err(fault) => {
+                self.fail(BuildError::Fault(fault));
+                return !self.has_failed;
+            }
+        }
         if let Some(name) = self.garbage.pop_front() {
             self.index.remove(&name);
             return true;
@@ -121,6 +129,30 @@ impl Merger {
             }
         }
         !self.has_failed
+    }
+
+    /// Has the runs that are asked often keep their filters in memory, the smallest first: each
+    /// is asked about every id, so those save the most for their bytes. True where one was read.
+    fn keep_filters(&self) -> Result<bool, Fault> {
+        let mut runs = self.index.runs();
+        runs.sort_unstable_by_key(|run| run.filter_bytes());
+        let mut left = self.index.settings().filter_bytes;
+        for run in runs {
+            let is_kept = run.keeps_filters();
+            let room = left.checked_sub(run.filter_bytes());
+            match room.filter(|_| is_kept || run.is_asked_often()) {
+                Some(room) => left = room,
+                None => {
+                    run.forget_filters();
+                    continue;
+                }
+            }
+            if !is_kept {
+                run.keep_filters()?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn begin(&self, inputs: Vec<Arc<Run>>) -> Result<Job, BuildError> {

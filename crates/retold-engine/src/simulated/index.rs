@@ -26,6 +26,7 @@ fn tiny() -> Options {
         segment_bytes_max: 4096,
         index: IndexOptions {
             memory_events: 3,
+            filter_bytes: 4 * 1024,
             cache_bytes: 4 * 1024,
             page_bytes: 1024,
             secret: Some([7; 16]),

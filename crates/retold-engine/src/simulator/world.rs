@@ -140,6 +140,7 @@ impl World {
             reserve_bytes: 512,
             index: IndexOptions {
                 memory_events: self.memory_events,
+                filter_bytes: 8 * 1024,
                 cache_bytes: 32 * 1024,
                 page_bytes: 1024,
                 secret: Some(*self.log_id.as_bytes()),

@@ -4,6 +4,7 @@ mod build;
 mod cursor;
 mod filter;
 mod header;
+mod kept;
 mod names;
 mod page;
 mod search;
@@ -14,8 +15,9 @@ mod writer;
 
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwapOption;
 use retold_core::{Position, StreamId};
 
 use super::Location;
@@ -27,6 +29,7 @@ use super::table::MISSING;
 use crate::disk::File;
 use crate::log::coding::array;
 use crate::state::Facts;
+use kept::{Filter, Filters};
 use page::Shape;
 
 pub(crate) use build::{BuildError, Building};
@@ -48,6 +51,9 @@ pub(crate) struct Run {
     shape: Shape,
     file: Arc<dyn File>,
     cache: Arc<PageCache>,
+    /// How many ids were looked up.
+    asked: AtomicU64,
+    filters: ArcSwapOption<Filters>,
 }
 
 impl Run {
@@ -65,6 +71,8 @@ impl Run {
             header,
             file,
             cache,
+            asked: AtomicU64::new(0),
+            filters: ArcSwapOption::empty(),
         }
     }
 
@@ -118,10 +126,11 @@ impl Run {
         found: &mut Vec<(usize, Position)>,
     ) -> Result<(), Fault> {
         let (least, greatest) = self.header.ids;
-        let mut held = self.hold();
+        let mut filter = self.filter(Section::IdFilter);
+        self.asked.fetch_add(asked.len() as u64, Ordering::Relaxed);
         for asked in asked {
             let is_within = asked.event_id >= least && asked.event_id <= greatest;
-            if is_within && self.may_hold(Section::IdFilter, asked.hash, reach, &mut held)? {
+            if is_within && filter.may_hold(asked.hash, reach)? {
                 let listed = self.listed(Section::Ids, asked.hash, 0, usize::MAX, reach)?;
                 found.extend(listed.into_iter().map(|position| (asked.place, position)));
             }
@@ -135,22 +144,23 @@ impl Run {
         keys: impl Iterator<Item = StreamKey>,
         reach: Reach,
     ) -> impl Iterator<Item = Result<Option<Span>, Fault>> {
-        let (mut filter, mut streams) = (self.hold(), self.hold());
+        let (mut filter, mut streams) = (self.filter(Section::StreamFilter), self.hold());
         keys.map(move |key| self.span_in(key, reach, &mut filter, &mut streams))
     }
 
     pub(crate) fn span(&self, key: StreamKey, reach: Reach) -> Result<Option<Span>, Fault> {
-        self.span_in(key, reach, &mut self.hold(), &mut self.hold())
+        let mut filter = self.filter(Section::StreamFilter);
+        self.span_in(key, reach, &mut filter, &mut self.hold())
     }
 
     fn span_in(
         &self,
         key: StreamKey,
         reach: Reach,
-        filter: &mut Held<'_>,
+        filter: &mut Filter<'_>,
         streams: &mut Held<'_>,
     ) -> Result<Option<Span>, Fault> {
-        if !self.may_hold(Section::StreamFilter, short(key), reach, filter)? {
+        if !filter.may_hold(short(key), reach)? {
             return Ok(None);
         }
         let at = self.lower_bound(Section::Streams, key, reach, streams)?;
@@ -308,22 +318,6 @@ impl Run {
         let entry = self.entry(Section::Positions, at, reach, held)?;
         let position = u32::from_le_bytes(array(entry));
         Ok((position != MISSING).then(|| self.first() + Position::from(position)))
-    }
-
-    fn may_hold(
-        &self,
-        section: Section,
-        hash: ShortHash,
-        reach: Reach,
-        held: &mut Held<'_>,
-    ) -> Result<bool, Fault> {
-        let place = self.header.section(section);
-        if place.pages == 0 {
-            return Ok(false);
-        }
-        let page = place.first_page + filter::page_of(hash, place.pages);
-        let payload = self.held(page, reach, held)?.payload();
-        Ok(filter::may_hold(payload, hash, place.entries))
     }
 
     /// An entry of fixed size.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{Request, State};
 use axum::http::HeaderMap;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use retold::Retold;
 
-use crate::guard::guard;
-use crate::metrics::{self, Metrics};
+use crate::guard;
+use crate::metrics::{self, Metrics, Observed};
 use crate::room::Rooms;
 use crate::serve::Limits;
 
@@ -79,9 +80,19 @@ pub fn router(app: App) -> Router {
         .merge(metrics::router())
         .fallback(no_route)
         .method_not_allowed_fallback(crate::api::no_method)
-        .layer(from_fn_with_state(app.clone(), guard))
-        .layer(from_fn_with_state(app.clone(), metrics::observe))
+        .layer(from_fn_with_state(app.clone(), answer))
         .with_state(app)
+}
+
+/// Counts a request, and answers it unless it is refused before anything else is looked at.
+async fn answer(State(app): State<App>, request: Request, next: Next) -> Response {
+    let observed = Observed::begin(app.metrics(), &request);
+    let response = match guard::check(&request, app.options().insecure) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
+    observed.end(app.metrics(), response.status());
+    response
 }
 
 /// What is answered where there is no route: a page to a person, a problem to a program.

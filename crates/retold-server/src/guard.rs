@@ -1,14 +1,11 @@
 //! Whom the service answers: without tokens only what reaches it by a loopback name, and no
 //! write that another site's page asks for.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, Method, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::App;
 use crate::api::{Code, Problem};
 
 /// How a browser says which site a request comes from.
@@ -17,16 +14,8 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// The ports that a URL with the scheme `http` or `https` means without saying it.
 const IMPLIED_PORTS: [&str; 2] = [":80", ":443"];
 
-/// Refuses a request before anything else is looked at.
-pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
-    let allows_any_host = app.options().insecure;
-    match check(&request, allows_any_host) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-fn check(request: &Request, allows_any_host: bool) -> Result<(), Problem> {
+/// What is wrong with a request whatever it asks for.
+pub(crate) fn check(request: &Request, allows_any_host: bool) -> Result<(), Problem> {
     let headers = request.headers();
     if !allows_any_host {
         check_host(headers, request.uri().authority())?;

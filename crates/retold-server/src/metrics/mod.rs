@@ -9,7 +9,6 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -36,13 +35,13 @@ const SECONDS: [f64; 14] = [
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Route {
-    method: String,
+    method: &'static str,
     route: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
-    method: String,
+    method: &'static str,
     route: String,
     status: u16,
 }
@@ -140,41 +139,50 @@ fn set(gauge: &Gauge, value: u64) {
     gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
 }
 
-/// Counts a request, and logs it where that is asked for.
-pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
-    let metrics = app.metrics();
-    let method = name_of(request.method());
-    let route = request.extensions().get::<MatchedPath>();
-    let route = route.map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
-    let at_work = Counted::begin(metrics.at_work.clone());
-    let began = Instant::now();
-    let response = next.run(request).await;
-    drop(at_work);
-    let took = began.elapsed();
-    let status = response.status().as_u16();
-    tracing::debug!(
-        method,
-        route,
-        status,
-        took_us = took.as_micros(),
-        "answered"
-    );
-    let method = method.to_owned();
-    let series = Route {
-        method: method.clone(),
-        route: route.clone(),
-    };
-    metrics
-        .seconds
-        .get_or_create(&series)
-        .observe(took.as_secs_f64());
-    let outcome = Outcome {
-        method,
-        route,
-        status,
-    };
-    metrics.requests.get_or_create(&outcome).inc();
-    response
+/// A request that is being answered.
+pub(crate) struct Observed {
+    series: Route,
+    _at_work: Counted,
+    began: Instant,
+}
+
+impl Observed {
+    /// Counts a request that has come in.
+    pub(crate) fn begin(metrics: &Metrics, request: &Request) -> Observed {
+        let route = request.extensions().get::<MatchedPath>();
+        Observed {
+            series: Route {
+                method: name_of(request.method()),
+                route: route.map_or(NO_ROUTE, MatchedPath::as_str).to_owned(),
+            },
+            _at_work: Counted::begin(metrics.at_work.clone()),
+            began: Instant::now(),
+        }
+    }
+
+    /// Counts its answer, and logs it where that is asked for.
+    pub(crate) fn end(self, metrics: &Metrics, status: StatusCode) {
+        let took = self.began.elapsed();
+        let status = status.as_u16();
+        let series = self.series;
+        tracing::debug!(
+            method = series.method,
+            route = series.route,
+            status,
+            took_us = took.as_micros(),
+            "answered"
+        );
+        let seconds = metrics.seconds.get_or_create(&series);
+        seconds.observe(took.as_secs_f64());
+        drop(seconds);
+        let Route { method, route } = series;
+        let outcome = Outcome {
+            method,
+            route,
+            status,
+        };
+        metrics.requests.get_or_create(&outcome).inc();
+    }
 }
 
 /// A method that nobody has heard of makes no new series.

@@ -9,10 +9,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::EXPECT;
-use axum::middleware::Next;
-use axum::response::Response;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::runtime::Handle;
@@ -24,26 +22,21 @@ const DRAINED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long they are read for.
 const DRAINED_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Guards the body of each request that has one; `patience` is how long it may stand still.
-pub(super) async fn receive(
-    State(patience): State<Duration>,
-    request: Request,
-    next: Next,
-) -> Response {
+/// Guards the body of a request that has one; `patience` is how long it may stand still.
+pub(super) fn receive(request: Request, patience: Duration) -> Request {
     if request.body().is_end_stream() {
-        return next.run(request).await;
+        return request;
     }
     // Who asks before sending need not send: such a body is left alone until it is wanted.
     let is_coming = !request.headers().contains_key(EXPECT);
-    let received = |body| {
+    request.map(|body| {
         Body::new(Received {
             body,
             patience,
             stalled: None,
             is_coming,
         })
-    };
-    next.run(request.map(received)).await
+    })
 }
 
 /// A body whose rest is drained when nobody wants it any more. The answer does not wait for that.

@@ -5,25 +5,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::middleware::Next;
 use axum::response::Response;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::watch;
 
 /// Ends a live stream when the server stops; other answers are passed on.
-pub(super) async fn end_live_streams(
-    State(stopping): State<watch::Receiver<bool>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let response = next.run(request).await;
+pub(super) fn end_live_stream(response: Response, stopping: &watch::Receiver<bool>) -> Response {
     let content_type = response.headers().get(CONTENT_TYPE);
     if !content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream")) {
         return response;
     }
-    response.map(|body| Body::new(Ending::new(body, stopping)))
+    response.map(|body| Body::new(Ending::new(body, stopping.clone())))
 }
 
 struct Ending {

@@ -6,23 +6,22 @@ mod connection;
 mod ending;
 mod limits;
 mod room;
+mod service;
 
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::Router;
-use axum::middleware::from_fn_with_state;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use self::connection::Guarded;
 pub use self::limits::Limits;
+use self::service::Service;
 use crate::metrics::Counted;
 use crate::{App, Options};
 
@@ -93,10 +92,7 @@ impl Server {
         let (stopping, is_stopping) = watch::channel(false);
         let limits = app.options().limits.clone();
         let connections = app.metrics().connections();
-        let router = crate::router(app.clone())
-            .layer(from_fn_with_state(is_stopping, ending::end_live_streams))
-            .layer(from_fn_with_state(app, room::within))
-            .layer(from_fn_with_state(limits.body_stall, body::receive));
+        let service = Service::new(app, is_stopping);
         let running = GracefulShutdown::new();
         let turns = Arc::new(Semaphore::new(limits.connections));
         let mut stop = std::pin::pin!(stop);
@@ -111,7 +107,7 @@ impl Server {
             };
             match accepted {
                 Ok((stream, _)) => {
-                    let connection = running.watch(connect(stream, router.clone(), &limits));
+                    let connection = running.watch(connect(stream, service.clone(), &limits));
                     let counted = Counted::begin(connections.clone());
                     tokio::spawn(async move {
                         if let Err(error) = connection.await {
@@ -137,9 +133,9 @@ impl Server {
     }
 }
 
-type Connection = http1::Connection<TokioIo<Guarded>, TowerToHyperService<Router>>;
+type Connection = http1::Connection<TokioIo<Guarded>, Service>;
 
-fn connect(stream: TcpStream, router: Router, limits: &Limits) -> Connection {
+fn connect(stream: TcpStream, service: Service, limits: &Limits) -> Connection {
     // Answers are small and waited for. A socket that refuses is slower, not wrong.
     let _ = stream.set_nodelay(true);
     http1::Builder::new()
@@ -150,7 +146,7 @@ fn connect(stream: TcpStream, router: Router, limits: &Limits) -> Connection {
         .half_close(true)
         .serve_connection(
             TokioIo::new(Guarded::new(stream, limits.write_stall)),
-            TowerToHyperService::new(router),
+            service,
         )
 }
 

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
@@ -17,18 +16,13 @@ use super::limits;
 use crate::App;
 use crate::room::Taken;
 
-/// Takes room for the request's body and then for its answer.
+/// Takes room for an answer.
 ///
 /// What reads a page brings the room that it was read in, and what streams its answer takes room
 /// for each part itself.
-pub(super) async fn within(State(app): State<App>, request: Request, next: Next) -> Response {
-    let (request, of_body) = match hold_body(&app, request).await {
-        Ok(held) => held,
-        Err(busy) => return busy,
-    };
-    let mut response = next.run(request).await;
+pub(super) async fn hold_answer(app: &App, mut response: Response) -> Response {
     let size = response.body().size_hint().exact().unwrap_or(0);
-    let of_answer = match response.extensions_mut().remove::<Arc<Taken>>() {
+    let taken = match response.extensions_mut().remove::<Arc<Taken>>() {
         Some(brought) => brought,
         None if size <= limits::SMALL_ANSWER_BYTES => return response,
         None => {
@@ -37,12 +31,14 @@ pub(super) async fn within(State(app): State<App>, request: Request, next: Next)
             Arc::new(app.rooms().answers.wait(bytes).await)
         }
     };
-    drop(of_body);
-    response.map(|body| Body::new(Held::new(body, of_answer)))
+    response.map(|body| Body::new(Held::new(body, taken)))
 }
 
 /// The room stays taken while the body is received, and after that until the answer is made.
-async fn hold_body(app: &App, request: Request) -> Result<(Request, Option<Arc<Taken>>), Response> {
+pub(super) async fn hold_body(
+    app: &App,
+    request: Request,
+) -> Result<(Request, Option<Arc<Taken>>), Response> {
     if request.body().is_end_stream() {
         return Ok((request, None));
     }

@@ -43,8 +43,10 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
             continue;
         }
         println!("{package} {version} is installed into target/tools; this takes minutes");
-        let mut install = workspace.cargo("install --locked")?;
+        // Unoptimized: they run for seconds, and would take minutes more to build.
+        let mut install = workspace.cargo("install --locked --debug")?;
         install
+            .env("CARGO_PROFILE_DEV_DEBUG", "false")
             .args([package, "--version", version, "--root"])
             .arg(workspace.tools());
         command::run(&mut install).with_context(|| format!("install {package}"))?;

@@ -27,6 +27,10 @@ const CONNECTIONS: u32 = 10;
 /// How long one writer waits for another, and a caller for a connection: nobody is turned away.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// As in the program `peers`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(about = "Plays the session of sqlite-es for the program `peers`")]
 struct Arguments {

@@ -69,8 +69,8 @@ impl Contestant {
         match self {
             Contestant::Retold => "`EngineStore` with its defaults",
             Contestant::Null => {
-                "writes 300 bytes per event over a file that was written before, and syncs; \
-                 checks nothing, keeps no index"
+                "writes what it is handed, 300 bytes an event, over a file that was written before, and \
+                 syncs; checks nothing, keeps no index"
             }
             Contestant::SqliteEs => {
                 "cqrs-es; `journal_mode=WAL`, `synchronous=FULL`; the sequence is checked; event \
@@ -82,7 +82,8 @@ impl Contestant {
             }
             Contestant::RetoldHttp => {
                 "`retold serve` with its defaults; a connection of HTTP/1.1 for each appender, \
-                 kept alive; readers parse each line"
+                 kept alive, which asks for answers without the events (`Prefer: \
+                 return=minimal`); readers parse each line"
             }
             Contestant::Umadb => {
                 "gRPC; an aggregate is a tag, and the append is refused if there are events of \

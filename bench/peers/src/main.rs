@@ -20,6 +20,10 @@ use crate::contestant::Contestant;
 use crate::report::Report;
 use crate::run::Run;
 
+/// As the program of Retold: stores in process and clients of servers allocate alike.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(
     about = "The same workload against Retold and its peers",

@@ -16,8 +16,9 @@ use crate::workload::Workload;
 /// Calls of each appender in the first stint, which warms up and is not counted.
 const WARMING_CALLS: usize = 8;
 
-/// Events of a stint at most: what is made ahead must fit into memory.
-const STINT_EVENTS: usize = 100_000;
+/// Events of a stint at most. What is made ahead is cold when its turn comes, as no caller's own
+/// event would be: few enough that most of it is still in the processor's cache.
+const STINT_EVENTS: usize = 20_000;
 
 /// Lets so many append calls of so many events for about as long as asked.
 pub(crate) async fn measure<T: Target>(

@@ -1,5 +1,5 @@
-//! What is appended: a JSON payload of about 200 bytes, an event id that rises with time, and a
-//! correlation id.
+//! What is appended: a JSON payload of about 200 bytes, and random ids of the event and
+//! of what it belongs to.
 
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ pub struct Event {
     pub aggregate: usize,
     /// Its place in the stream of the aggregate, from 1: one more than the sequence expected.
     pub sequence: u64,
-    /// A UUIDv7.
+    /// A UUIDv4.
     pub event_id: Uuid,
     /// A UUIDv4.
     pub correlation_id: Uuid,
@@ -30,7 +30,7 @@ impl Event {
 
     /// A new event.
     pub(crate) fn new(aggregate: usize, sequence: u64) -> Event {
-        let event_id = Uuid::now_v7();
+        let event_id = Uuid::new_v4();
         Event {
             aggregate,
             sequence,

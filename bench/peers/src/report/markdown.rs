@@ -10,7 +10,7 @@ use super::{Medians, Report};
 use crate::contestant::{Contestant, Place};
 
 /// What is done with each event, in the words of the report.
-const WORKLOAD: &str = "Each event has a JSON payload of about 200 bytes, a UUIDv7 as its event \
+const WORKLOAD: &str = "Each event has a JSON payload of about 200 bytes, a UUIDv4 as its event \
     id and a correlation id. Events belong to 100,000 aggregates; every append expects the \
     sequence of its stream, and is on stable storage (fsync) before it is acknowledged. All \
     stores are measured in turn at each point of each round, on the same machine and disk: \

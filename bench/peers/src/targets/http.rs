@@ -209,6 +209,7 @@ impl Http {
             .uri(path)
             .header("host", &self.address)
             .header("content-type", media_type)
+            .header("prefer", "return=minimal")
             .body(Full::new(body))?;
         let response = connection.send_request(request).await?;
         let status = response.status();
@@ -252,7 +253,7 @@ impl Lines {
     async fn next(&mut self) -> anyhow::Result<Option<Bytes>> {
         let mut searched = 0;
         loop {
-            let found = self.buffer[searched..].iter().position(|&b| b == b'\n');
+            let found = memchr::memchr(b'\n', &self.buffer[searched..]);
             if let Some(at) = found {
                 let line = self.buffer.split_to(searched + at).freeze();
                 self.buffer.advance(1);

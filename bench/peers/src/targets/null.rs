@@ -1,5 +1,6 @@
 //! The least that an engine with durable groups does: it waits and wakes as Retold's writer does,
-//! and writes as many bytes over a file that was written before. No checks, no index, no reading.
+//! and writes what it is handed, side by side, over a file that was written before. No checks, no
+//! index, no reading.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -12,7 +13,7 @@ use anyhow::{Context, anyhow};
 use session::{Event, Target};
 use tokio::sync::oneshot;
 
-/// Bytes of an event with its ids and its place.
+/// Bytes of an event with its ids and its place: what a record of Retold takes.
 const EVENT_BYTES: usize = 300;
 
 /// What is written begins and ends at a multiple of this.
@@ -21,12 +22,12 @@ const BLOCK_BYTES: usize = 4096;
 /// Length of the file, which is written again and again.
 const FILE_BYTES: usize = 256 * 1024 * 1024;
 
-/// Bytes that are written at once while the file is made, and that a group has at most.
-const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes that are written at once while the file is made.
+const FILL_BYTES: usize = 4 * 1024 * 1024;
 
-/// A call that waits: how many events it has, and whom to wake.
+/// A call that waits: its bytes, and whom to wake.
 struct Waiting {
-    events: usize,
+    bytes: Vec<u8>,
     reply: oneshot::Sender<Result<(), String>>,
 }
 
@@ -36,7 +37,7 @@ pub(crate) struct Null {
 }
 
 impl Target for Null {
-    type Call = usize;
+    type Call = Vec<u8>;
     type Subscriber = Infallible;
 
     async fn open(folder: &Path) -> anyhow::Result<Null> {
@@ -45,8 +46,8 @@ impl Target for Null {
         options.write(true).create(true).truncate(false);
         let file = options.open(path).context("make a file")?;
         let written = file.metadata().context("look at a file")?.len() as usize;
-        for offset in (written..FILE_BYTES).step_by(GROUP_BYTES_MAX) {
-            file.write_all_at(&[0x5a; GROUP_BYTES_MAX], offset as u64)
+        for offset in (written..FILE_BYTES).step_by(FILL_BYTES) {
+            file.write_all_at(&[0x5a; FILL_BYTES], offset as u64)
                 .context("fill a file")?;
         }
         file.sync_all().context("fill a file")?;
@@ -66,13 +67,20 @@ impl Target for Null {
         Ok("-".to_owned())
     }
 
-    fn prepare(&self, events: Vec<Event>) -> anyhow::Result<usize> {
-        Ok(events.len())
+    fn prepare(&self, events: Vec<Event>) -> anyhow::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(events.len() * EVENT_BYTES);
+        for (before, event) in events.iter().enumerate() {
+            bytes.extend(event.event_id.as_bytes());
+            bytes.extend(event.correlation_id.as_bytes());
+            bytes.extend(event.payload.as_bytes());
+            bytes.resize((before + 1) * EVENT_BYTES, 0);
+        }
+        Ok(bytes)
     }
 
-    async fn append(&self, _appender: usize, events: usize) -> anyhow::Result<()> {
+    async fn append(&self, _appender: usize, bytes: Vec<u8>) -> anyhow::Result<()> {
         let (reply, answer) = oneshot::channel();
-        let waiting = Waiting { events, reply };
+        let waiting = Waiting { bytes, reply };
         self.calls.send(waiting).context("reach the writer")?;
         answer.await?.map_err(|error| anyhow!(error))
     }
@@ -80,23 +88,24 @@ impl Target for Null {
 
 /// Writes what waits, and wakes who waited, until nobody is left.
 fn write(file: &File, waiting: &Receiver<Waiting>) {
-    let bytes = vec![0xa5; GROUP_BYTES_MAX];
+    let mut bytes = Vec::new();
     let mut offset = 0;
     while let Ok(first) = waiting.recv() {
         let mut group = vec![first];
         group.extend(waiting.try_iter());
-        let events: usize = group.iter().map(|waiting| waiting.events).sum();
-        let length = (events * EVENT_BYTES)
-            .next_multiple_of(BLOCK_BYTES)
-            .min(GROUP_BYTES_MAX);
-        if offset + length > FILE_BYTES {
+        bytes.clear();
+        for waiting in &group {
+            bytes.extend_from_slice(&waiting.bytes);
+        }
+        bytes.resize(bytes.len().next_multiple_of(BLOCK_BYTES), 0);
+        if offset + bytes.len() > FILE_BYTES {
             offset = 0;
         }
         let written = file
-            .write_all_at(&bytes[..length], offset as u64)
+            .write_all_at(&bytes, offset as u64)
             .and_then(|()| file.sync_data())
             .map_err(|error| error.to_string());
-        offset += length;
+        offset += bytes.len();
         for Waiting { reply, .. } in group {
             // Who no longer waits needs no answer.
             let _ = reply.send(written.clone());

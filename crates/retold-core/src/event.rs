@@ -41,19 +41,25 @@ pub(crate) const DEFAULT_VERSION: Text = Text::from_static("1.0.0");
 impl Default for Metadata {
     /// A new event id (UUIDv7), a new correlation id, version 1.0.0, and the time now.
     fn default() -> Self {
+        Metadata::with_ids(None, None)
+    }
+}
+
+impl Metadata {
+    /// With these ids; one that is not given is made, a UUIDv7. The rest is as by default.
+    pub fn with_ids(event_id: Option<EventId>, correlation_id: Option<Text>) -> Self {
+        let made = || Text::from(Uuid::now_v7().to_string());
         Metadata {
-            event_id: Uuid::now_v7(),
+            event_id: event_id.unwrap_or_else(Uuid::now_v7),
             version: DEFAULT_VERSION,
             timestamp: Timestamp::now(),
-            correlation_id: Text::from(Uuid::now_v7().to_string()),
+            correlation_id: correlation_id.unwrap_or_else(made),
             causation_id: None,
             actor: None,
             extra: Vec::new(),
         }
     }
-}
 
-impl Metadata {
     /// The value of a further key; the last one where it was given twice.
     pub fn extra(&self, key: &str) -> Option<&Json> {
         let mut found = self.extra.iter().rev().filter(|(name, _)| name == key);

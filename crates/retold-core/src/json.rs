@@ -42,6 +42,12 @@ impl Json {
         compact(text).map(|text| Json(Text::from(text)))
     }
 
+    /// Takes a value that the parser of a text around it has checked, and removes the white
+    /// space outside its strings.
+    pub fn from_raw(raw: &RawValue) -> Result<Json, JsonError> {
+        compact(raw.get()).map(|text| Json(Text::from(text)))
+    }
+
     /// Writes `value` as JSON.
     pub fn from_value(value: &(impl Serialize + ?Sized)) -> Result<Json, JsonError> {
         let text = serde_json::to_string(value)

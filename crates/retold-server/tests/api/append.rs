@@ -56,6 +56,38 @@ async fn events_of_several_streams_are_written_together() {
 }
 
 #[tokio::test]
+async fn who_prefers_little_is_answered_without_the_events() {
+    let service = service().await;
+    let prefer = [("prefer", "return=minimal")];
+    let one =
+        json!({"eventType": "t", "payload": 1, "metadata": {"eventId": uuid::Uuid::from_u128(9)}});
+    let path = "/v1/streams/Note/9/events";
+    let several = json!({"events": [event("1", 1), event("2", 2)]});
+    let transition = json!({"fromState": null, "toState": "IN_PROGRESS", "event": "start_work"});
+    let calls = [
+        (path, &one, 1),
+        (APPEND, &several, 3),
+        ("/v1/streams/Issue/1/transitions", &transition, 4),
+    ];
+    for (path, body, position) in calls {
+        let answer = service.post_with(path, &prefer, body).await;
+        let expected = json!({"isNew": true, "position": position});
+        assert_eq!(answer.expect(201), expected, "{path}");
+        assert_eq!(answer.header("preference-applied"), Some("return=minimal"));
+        let location = answer.header("location").unwrap();
+        assert_eq!(service.get(location).await.status, 200);
+    }
+    let again = service.post_with(path, &prefer, &one).await;
+    assert_eq!(again.expect(200), json!({"isNew": false, "position": 1}));
+    assert_eq!(again.header("etag"), Some("\"1\""));
+
+    let stale = json!({"eventType": "t", "payload": 1, "expected": 7});
+    let refused = service.post_with(path, &prefer, &stale).await;
+    assert_eq!(refused.expect(412)["code"], "conflict");
+    assert_eq!(refused.header("preference-applied"), None);
+}
+
+#[tokio::test]
 async fn a_check_holds_for_a_stream_that_is_not_written_too() {
     let service = service().await;
     service.append("Note/guard", "t").await;

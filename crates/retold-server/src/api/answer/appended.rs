@@ -1,9 +1,19 @@
 //! What an append came to, written without making values of what is JSON already.
 
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
 use retold::{EventRef, RecordedEvent};
+
+use super::json::{json_text, with_location, written};
 
 /// About what the largest part of events takes as JSON.
 const EVENT_BYTES: usize = 640;
+
+/// How a client says in what form it wants an answer (RFC 7240), and how it is told that it
+/// was heard.
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+const MINIMAL: &str = "return=minimal";
 
 /// What one event came to.
 pub(crate) struct AppendedOne<'a> {
@@ -20,11 +30,10 @@ impl AppendedOne<'_> {
         json.push(b'}');
     }
 
-    /// As JSON.
-    pub(crate) fn to_json(&self) -> Vec<u8> {
-        let mut json = Vec::with_capacity(EVENT_BYTES);
-        self.write_json(&mut json);
-        json
+    /// The answer to the request with these headers.
+    pub(crate) fn answer(&self, headers: &HeaderMap) -> Response {
+        let events = std::slice::from_ref(self.event);
+        answer(headers, self.is_new, events, |json| self.write_json(json))
     }
 }
 
@@ -35,23 +44,93 @@ pub(crate) struct AppendedSeveral<'a> {
 }
 
 impl AppendedSeveral<'_> {
-    /// As JSON.
-    pub(crate) fn to_json(&self) -> Vec<u8> {
-        let mut json = Vec::with_capacity(self.events.len() * EVENT_BYTES);
-        begin(&mut json, self.is_new);
+    fn write_json(&self, json: &mut Vec<u8>) {
+        begin(json, self.is_new);
         json.extend_from_slice(br#","events":["#);
         for (nth, event) in self.events.iter().enumerate() {
             if nth > 0 {
                 json.push(b',');
             }
-            EventRef::from(event).write_json(&mut json);
+            EventRef::from(event).write_json(json);
         }
         json.extend_from_slice(b"]}");
-        json
+    }
+
+    /// The answer to the request with these headers.
+    pub(crate) fn answer(&self, headers: &HeaderMap) -> Response {
+        answer(headers, self.is_new, self.events, |json| {
+            self.write_json(json);
+        })
+    }
+}
+
+/// Answers with everything, or with no more than is new to the client where it prefers that.
+fn answer(
+    headers: &HeaderMap,
+    is_new: bool,
+    events: &[RecordedEvent],
+    write_all: impl FnOnce(&mut Vec<u8>),
+) -> Response {
+    let is_minimal = prefers_minimal(headers);
+    let mut json = Vec::new();
+    match events.last() {
+        Some(last) if is_minimal => {
+            begin(&mut json, is_new);
+            json.extend_from_slice(format!(r#","position":{}}}"#, last.position).as_bytes());
+        }
+        _ => {
+            json.reserve(events.len() * EVENT_BYTES);
+            write_all(&mut json);
+        }
+    }
+    let mut response = json_text(written(is_new), json);
+    if is_minimal {
+        let applied = HeaderValue::from_static(MINIMAL);
+        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+    }
+    match events.first() {
+        Some(first) => with_location(response, &first.metadata.event_id),
+        None => response,
     }
 }
 
 fn begin(json: &mut Vec<u8>, is_new: bool) {
     json.extend_from_slice(br#"{"isNew":"#);
     json.extend_from_slice(if is_new { b"true" } else { b"false" });
+}
+
+/// Whether the first preference about what is returned is for little. Other preferences are
+/// passed over, as the RFC asks.
+fn prefers_minimal(headers: &HeaderMap) -> bool {
+    let lists = headers.get_all(PREFER).iter();
+    let lists = lists.filter_map(|list| list.to_str().ok());
+    let mut preferences = lists.flat_map(|list| list.split(','));
+    let first = preferences.find_map(|preference| {
+        let (name, value) = preference.split(';').next()?.split_once('=')?;
+        let value = value.trim().trim_matches('"');
+        name.trim().eq_ignore_ascii_case("return").then_some(value)
+    });
+    first.is_some_and(|value| value.eq_ignore_ascii_case("minimal"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_preference_about_the_answer_counts() {
+        let prefers = |lists: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for list in lists {
+                headers.append(PREFER, HeaderValue::from_static(list));
+            }
+            prefers_minimal(&headers)
+        };
+        assert!(prefers(&["return=minimal"]));
+        assert!(prefers(&["wait=10, Return = \"minimal\"; unknown=1"]));
+        assert!(prefers(&["respond-async", "return=minimal"]));
+        assert!(!prefers(&[]));
+        assert!(!prefers(&["return"]));
+        assert!(!prefers(&["return=representation, return=minimal"]));
+    }
 }

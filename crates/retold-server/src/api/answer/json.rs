@@ -20,11 +20,19 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Result<Respons
 }
 
 /// An answer that is JSON already.
-pub(crate) fn json_text(status: StatusCode, body: Vec<u8>) -> Response {
+pub(super) fn json_text(status: StatusCode, body: Vec<u8>) -> Response {
     let mut response = (status, body).into_response();
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response
+}
+
+/// The status of a write: a repeated one made nothing.
+pub(crate) fn written(is_new: bool) -> StatusCode {
+    match is_new {
+        true => StatusCode::CREATED,
+        false => StatusCode::OK,
+    }
 }
 
 /// Adds the entity tag of a stream: what `If-Match` expects.
@@ -36,7 +44,7 @@ pub(crate) fn etag(mut response: Response, sequence: SequenceNumber) -> Response
 }
 
 /// Adds where an event that was written is found.
-pub(crate) fn with_location(mut response: Response, event_id: &EventId) -> Response {
+pub(super) fn with_location(mut response: Response, event_id: &EventId) -> Response {
     if let Ok(location) = HeaderValue::from_str(&format!("/v1/events/{event_id}")) {
         response.headers_mut().insert(header::LOCATION, location);
     }

@@ -9,7 +9,7 @@ mod sse;
 
 pub(crate) use appended::{AppendedOne, AppendedSeveral};
 pub(crate) use errors::Code;
-pub(crate) use json::{etag, json, json_text, with_location, with_sequence};
+pub(crate) use json::{etag, json, with_sequence, written};
 pub(crate) use ndjson::{EventPages, NDJSON, ndjson, write_line};
 pub(crate) use problem::Problem;
 pub(crate) use sse::live;

@@ -1,7 +1,6 @@
 //! Events as they are sent: one to be appended, and one that was recorded elsewhere.
 
 use retold::{EventId, Expected, Metadata, NewEvent, RecordedEvent, StreamId, Text, limits};
-use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::fields::opaque;
@@ -69,28 +68,23 @@ impl EventFields for Fields<'_> {
     }
 
     fn metadata(&mut self) -> Result<(Metadata, bool), Problem> {
-        let mut metadata = Metadata::default();
         let Some(mut fields) = self.object("metadata", "metadata.")? else {
-            return Ok((metadata, false));
+            return Ok((Metadata::default(), false));
         };
         let id = fields.text("eventId")?;
-        if let Some(id) = &id {
-            metadata.event_id = event_id("metadata.eventId", id)?;
-        }
+        let id = id.map(|id| event_id("metadata.eventId", &id)).transpose()?;
+        let mut metadata = Metadata::with_ids(id, fields.text("correlationId")?);
         if let Some(version) = fields.text("version")? {
             metadata.version = version;
         }
         if let Some(timestamp) = fields.timestamp("timestamp")? {
             metadata.timestamp = timestamp;
         }
-        if let Some(correlation_id) = fields.text("correlationId")? {
-            metadata.correlation_id = correlation_id;
-        }
         metadata.causation_id = fields.text("causationId")?;
         metadata.actor = fields.text("actor")?;
         for (name, raw) in fields.rest() {
-            let value = opaque("metadata", raw)?;
-            metadata.extra.push((Text::from(name), value));
+            let value = opaque(|| "metadata".to_owned(), raw)?;
+            metadata.extra.push((Text::from(name.as_ref()), value));
         }
         Ok((metadata, id.is_some()))
     }
@@ -113,11 +107,16 @@ pub(crate) fn new_event(
     let payload = fields
         .json("payload")?
         .ok_or_else(|| Problem::invalid("payload", "must be given; it may be null"))?;
-    let mut event = NewEvent::from_json(stream, event_type, payload);
-    event.tags = fields.tags()?;
-    event.metadata = fields.metadata()?.0;
-    trace.note(&mut event.metadata);
-    Ok(event)
+    let tags = fields.tags()?;
+    let (mut metadata, _) = fields.metadata()?;
+    trace.note(&mut metadata);
+    Ok(NewEvent {
+        stream,
+        event_type,
+        payload,
+        tags,
+        metadata,
+    })
 }
 
 /// Takes the events of a call that writes several out of its fields.
@@ -128,8 +127,8 @@ pub(crate) fn new_events(
 ) -> Result<Vec<NewEvent>, Problem> {
     let list = fields.list("events", "events", limits::EVENTS_PER_APPEND_MAX)?;
     let list = list.ok_or_else(|| Problem::invalid("events", "must be a list of events"))?;
-    let read = |event: &RawValue| {
-        let mut fields = Fields::of_element("events", event.get())?;
+    let read = |mut fields: Fields<'_>| {
+        fields.refuse_repeated()?;
         let event = new_event(&mut fields, target, trace)?;
         fields.finish()?;
         Ok(event)
@@ -140,8 +139,8 @@ pub(crate) fn new_events(
 /// Takes what a call expects of streams, none unless given, out of its fields.
 pub(crate) fn checks(fields: &mut Fields<'_>) -> Result<Vec<(StreamId, Expected)>, Problem> {
     let list = fields.list("checks", "checks", limits::CONDITIONS_PER_APPEND_MAX)?;
-    let read = |check: &RawValue| {
-        let mut fields = Fields::of_element("checks", check.get())?;
+    let read = |mut fields: Fields<'_>| {
+        fields.refuse_repeated()?;
         let stream = fields.stream(None)?;
         let expected = fields.expected()?;
         let expected = expected.ok_or_else(|| Problem::invalid("expected", "must be given"))?;

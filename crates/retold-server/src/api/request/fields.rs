@@ -1,5 +1,7 @@
 //! The fields of a JSON object: each at most once, none unknown, values taken as they stand.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use retold::{Json, JsonError, Text, Timestamp, limits};
@@ -13,37 +15,40 @@ use crate::api::answer::{Code, Problem};
 #[derive(Debug)]
 pub(crate) struct Fields<'a> {
     path: &'static str,
-    given: Vec<(String, &'a RawValue)>,
+    given: Vec<(Cow<'a, str>, &'a RawValue)>,
 }
 
 impl<'a> Fields<'a> {
     /// Reads a body, which must be an object.
     pub(crate) fn of_body(body: &'a str) -> Result<Fields<'a>, Problem> {
-        Fields::of_element("body", body)
-    }
-
-    /// Reads an object that stands in the list `name`.
-    pub(crate) fn of_element(name: &str, text: &'a str) -> Result<Fields<'a>, Problem> {
-        let fields = Fields::parse("", name, text)?;
+        let fields = Fields::parse("", || "body".to_owned(), body)?;
         fields.refuse_repeated()?;
         Ok(fields)
     }
 
     /// Reads an object that may repeat keys, in the order given.
-    fn parse(path: &'static str, name: &str, text: &'a str) -> Result<Fields<'a>, Problem> {
+    fn parse(
+        path: &'static str,
+        name: impl Fn() -> String,
+        text: &'a str,
+    ) -> Result<Fields<'a>, Problem> {
         let pairs: Pairs<'a> = serde_json::from_str(text)
-            .map_err(|error| Problem::invalid(name, malformed("an object", &error)))?;
-        Ok(Fields {
-            path,
-            given: pairs.0,
-        })
+            .map_err(|error| Problem::invalid(name(), malformed("an object", &error)))?;
+        Ok(Fields::of_pairs(path, pairs))
     }
 
-    fn refuse_repeated(&self) -> Result<(), Problem> {
-        let mut seen = std::collections::HashSet::new();
-        match self.given.iter().find(|(name, _)| !seen.insert(name)) {
+    fn of_pairs(path: &'static str, pairs: Pairs<'a>) -> Fields<'a> {
+        Fields {
+            path,
+            given: pairs.0,
+        }
+    }
+
+    /// Refuses an object that gives a field twice: as one of a list may.
+    pub(super) fn refuse_repeated(&self) -> Result<(), Problem> {
+        match repeated(&self.given) {
             None => Ok(()),
-            Some((name, _)) => Err(Problem::invalid(
+            Some(name) => Err(Problem::invalid(
                 format!("{}{name}", self.path),
                 "must be given at most once",
             )),
@@ -66,17 +71,22 @@ impl<'a> Fields<'a> {
         name: &str,
         kind: &str,
     ) -> Result<Option<T>, Problem> {
-        let full = self.full(name);
         let Some(raw) = self.raw(name) else {
             return Ok(None);
         };
         serde_json::from_str(raw.get())
             .map(Some)
-            .map_err(|_| Problem::invalid(full, format!("must be {kind}")))
+            .map_err(|_| Problem::invalid(self.full(name), format!("must be {kind}")))
     }
 
     /// A text.
     pub(crate) fn text(&mut self, name: &str) -> Result<Option<Text>, Problem> {
+        let at = self.given.iter().position(|(known, _)| known == name);
+        // What is spelled without escapes is taken as it stands.
+        if let Some(plain) = at.and_then(|at| plain_text(self.given[at].1)) {
+            self.raw(name);
+            return Ok(Some(Text::from(plain)));
+        }
         let text = self.value::<String>(name, "a text")?;
         Ok(text.map(Text::from))
     }
@@ -89,20 +99,19 @@ impl<'a> Fields<'a> {
 
     /// An instant.
     pub(crate) fn timestamp(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
-        let full = self.full(name);
         let Some(text) = self.text(name)? else {
             return Ok(None);
         };
         let instant = text.parse::<Timestamp>();
         instant
             .map(Some)
-            .map_err(|error| Problem::invalid(full, error.to_string()))
+            .map_err(|error| Problem::invalid(self.full(name), error.to_string()))
     }
 
     /// Any JSON, kept as it stands.
     pub(crate) fn json(&mut self, name: &'static str) -> Result<Option<Json>, Problem> {
-        let full = self.full(name);
-        self.raw(name).map(|raw| opaque(&full, raw)).transpose()
+        let raw = self.raw(name);
+        raw.map(|raw| opaque(|| self.full(name), raw)).transpose()
     }
 
     /// An object whose further keys may repeat: what is not taken from it is opaque.
@@ -111,38 +120,55 @@ impl<'a> Fields<'a> {
         name: &'static str,
         path: &'static str,
     ) -> Result<Option<Fields<'a>>, Problem> {
-        let full = self.full(name);
-        self.raw(name)
-            .map(|raw| Fields::parse(path, &full, raw.get()))
+        let raw = self.raw(name);
+        raw.map(|raw| Fields::parse(path, || self.full(name), raw.get()))
             .transpose()
     }
 
-    /// The members of a list of at most `max`, described for the error by `kind`.
+    /// The objects of a list of at most `max`, described for the error by `kind`.
     pub(crate) fn list(
         &mut self,
         name: &str,
         kind: &str,
         max: usize,
-    ) -> Result<Option<Vec<&'a RawValue>>, Problem> {
+    ) -> Result<Option<Vec<Fields<'a>>>, Problem> {
         let full = self.full(name);
         let Some(raw) = self.raw(name) else {
             return Ok(None);
         };
-        let list: Vec<&RawValue> = serde_json::from_str(raw.get())
-            .map_err(|_| Problem::invalid(&full, format!("must be a list of {kind}")))?;
-        if list.len() > max {
-            let detail = format!("accept {full}: {} are over the limit of {max}", list.len());
-            return Err(Problem::new(Code::TooLarge, detail).field(full));
-        }
+        let refuse = |_| Problem::invalid(&full, format!("must be a list of {kind}"));
+        let check = |length: usize| match length > max {
+            false => Ok(()),
+            true => {
+                let detail = format!("accept {full}: {length} are over the limit of {max}");
+                Err(Problem::new(Code::TooLarge, detail).field(&full))
+            }
+        };
+        // One pass where all are objects; who is not is told apart by a second one.
+        let list = match serde_json::from_str::<Vec<Pairs>>(raw.get()) {
+            Ok(objects) => {
+                check(objects.len())?;
+                let objects = objects.into_iter();
+                objects.map(|pairs| Fields::of_pairs("", pairs)).collect()
+            }
+            Err(_) => {
+                let members: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(refuse)?;
+                check(members.len())?;
+                let members = members.into_iter();
+                let parse =
+                    |member: &'a RawValue| Fields::parse("", || name.to_owned(), member.get());
+                members.map(parse).collect::<Result<Vec<_>, _>>()?
+            }
+        };
         Ok(Some(list))
     }
 
     /// The names in an object, which stays to be taken; none where it is not given.
-    pub(crate) fn object_names(&self, name: &'static str) -> Result<Vec<String>, Problem> {
+    pub(crate) fn object_names(&self, name: &'static str) -> Result<Vec<Cow<'a, str>>, Problem> {
         let Some((_, raw)) = self.given.iter().find(|(known, _)| known == name) else {
             return Ok(Vec::new());
         };
-        let object = Fields::parse("", name, raw.get())?;
+        let object = Fields::parse("", || name.to_owned(), raw.get())?;
         Ok(object.rest().map(|(name, _)| name).collect())
     }
 
@@ -152,7 +178,7 @@ impl<'a> Fields<'a> {
     }
 
     /// What was not taken, in the order given.
-    pub(crate) fn rest(self) -> impl Iterator<Item = (String, &'a RawValue)> {
+    pub(crate) fn rest(self) -> impl Iterator<Item = (Cow<'a, str>, &'a RawValue)> {
         self.given.into_iter()
     }
 
@@ -169,14 +195,14 @@ impl<'a> Fields<'a> {
 }
 
 /// A value that is kept as it stands.
-pub(crate) fn opaque(name: &str, raw: &RawValue) -> Result<Json, Problem> {
-    Json::parse(raw.get()).map_err(|error| match error {
+pub(super) fn opaque(name: impl Fn() -> String, raw: &RawValue) -> Result<Json, Problem> {
+    Json::from_raw(raw).map_err(|error| match error {
         JsonError::TooDeep => {
-            let max = limits::JSON_DEPTH_MAX;
+            let (name, max) = (name(), limits::JSON_DEPTH_MAX);
             let detail = format!("accept {name}: it is nested more than {max} levels deep");
             Problem::new(Code::TooLarge, detail).field(name)
         }
-        error => Problem::invalid(name, error.to_string()),
+        error => Problem::invalid(name(), error.to_string()),
     })
 }
 
@@ -187,23 +213,72 @@ fn malformed(kind: &str, error: &serde_json::Error) -> String {
     }
 }
 
-/// The pairs of an object, in the order given.
-struct Pairs<'a>(Vec<(String, &'a RawValue)>);
+/// About how many names an object has: an event with its expectation.
+const USUAL_NAMES: usize = 6;
+
+/// Names beyond which they are compared by hashing and not one by one.
+const NAMES_COMPARED: usize = 16;
+
+/// A name that is given more than once.
+fn repeated<'p>(pairs: &'p [(Cow<'_, str>, &RawValue)]) -> Option<&'p str> {
+    let mut names = pairs.iter().map(|(name, _)| &**name).enumerate();
+    if pairs.len() > NAMES_COMPARED {
+        let mut seen = HashSet::new();
+        return names.map(|(_, name)| name).find(|name| !seen.insert(*name));
+    }
+    let is_before = |at: usize, name: &str| pairs[..at].iter().any(|(before, _)| before == name);
+    let found = names.find(|(at, name)| is_before(*at, name));
+    found.map(|(_, name)| name)
+}
+
+/// The text that a value spells without escapes.
+fn plain_text(raw: &RawValue) -> Option<&str> {
+    let text = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    (!text.contains('\\')).then_some(text)
+}
+
+/// The pairs of an object, in the order given. Names without escapes are not copied.
+struct Pairs<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+/// A name as the parser hands it on.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+        impl<'de> Visitor<'de> for NameVisitor {
+            type Value = Cow<'de, str>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, name: &'de str) -> Result<Self::Value, E> {
+                Ok(Cow::Borrowed(name))
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(Cow::Owned(name.to_owned()))
+            }
+        }
+        deserializer.deserialize_str(NameVisitor).map(Name)
+    }
+}
 
 impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct PairsVisitor;
         impl<'de> Visitor<'de> for PairsVisitor {
-            type Value = Vec<(String, &'de RawValue)>;
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
+                let mut pairs = Vec::with_capacity(USUAL_NAMES);
+                while let Some((Name(name), value)) = map.next_entry()? {
+                    pairs.push((name, value));
                 }
                 Ok(pairs)
             }

@@ -6,9 +6,9 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use retold::Appended;
 
-use super::events::{trusts, written};
+use super::events::trusts;
 use crate::App;
-use crate::api::answer::{AppendedSeveral, Problem, json_text, with_location};
+use crate::api::answer::{AppendedSeveral, Problem};
 use crate::api::limits::APPEND_BODY_BYTES_MAX;
 use crate::api::request::{
     Fields, Parameters, SentJson, Trace, checks, new_events, no_expectation, read, text,
@@ -23,13 +23,13 @@ use crate::api::schema;
     post,
     path = "/v1/append",
     tag = "log",
-    params(schema::TraceParent, schema::Trust),
+    params(schema::TraceParent, schema::Prefer, schema::Trust),
     request_body(content = schema::AppendTogetherBody, content_type = "application/json"),
     responses(
-        (status = 201, description = "Appended.", body = schema::AppendedSeveralBody,
+        (status = 201, description = "Appended.", body = schema::AppendedTogetherBody,
             headers(("Location" = String))),
         (status = 200, description = "Appended before; the first result.",
-            body = schema::AppendedSeveralBody, headers(("Location" = String))),
+            body = schema::AppendedTogetherBody, headers(("Location" = String))),
     ),
 )]
 pub(crate) async fn append_together(
@@ -57,12 +57,5 @@ pub(crate) async fn append_together(
     };
     let Appended { is_new, events } = call.await?;
     let events = events.as_slice();
-    let response = json_text(
-        written(is_new),
-        AppendedSeveral { is_new, events }.to_json(),
-    );
-    Ok(match events.first() {
-        Some(first) => with_location(response, &first.metadata.event_id),
-        None => response,
-    })
+    Ok(AppendedSeveral { is_new, events }.answer(&headers))
 }

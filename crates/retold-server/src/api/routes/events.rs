@@ -9,8 +9,7 @@ use serde::Serialize;
 
 use crate::App;
 use crate::api::answer::{
-    AppendedOne, AppendedSeveral, Code, EventPages, Problem, etag, json, json_text, ndjson,
-    with_location, with_sequence,
+    AppendedOne, AppendedSeveral, Code, EventPages, Problem, etag, json, ndjson, with_sequence,
 };
 use crate::api::limits::{APPEND_BODY_BYTES_MAX, bytes_of_page};
 use crate::api::request::{
@@ -35,7 +34,9 @@ pub(super) struct EventsPage {
     post,
     path = "/v1/streams/{aggregateType}/{aggregateId}/events",
     tag = "streams",
-    params(schema::StreamPath, schema::Preconditions, schema::TraceParent, schema::Trust),
+    params(
+        schema::StreamPath, schema::Preconditions, schema::TraceParent, schema::Prefer, schema::Trust,
+    ),
     request_body(content = schema::AppendBody, content_type = "application/json"),
     responses(
         (status = 201, description = "Appended.", body = schema::AppendedBody,
@@ -71,13 +72,14 @@ pub(crate) async fn append(
         false => call,
     };
     let Appended { is_new, events } = call.await?;
-    let status = written(is_new);
-    let answer = match events.as_slice() {
-        [event] if !is_several => AppendedOne { is_new, event }.to_json(),
-        events => AppendedSeveral { is_new, events }.to_json(),
+    let response = match events.as_slice() {
+        [event] if !is_several => AppendedOne { is_new, event }.answer(&headers),
+        events => AppendedSeveral { is_new, events }.answer(&headers),
     };
-    let response = json_text(status, answer);
-    Ok(located(response, &events))
+    Ok(match events.last() {
+        Some(last) => etag(response, last.sequence_number),
+        None => response,
+    })
 }
 
 /// Whether events with the name of a transition are recorded unchecked.
@@ -87,23 +89,6 @@ pub(super) fn trusts(parameters: &mut Parameters) -> Result<bool, Problem> {
         Some("trust") => Ok(true),
         Some(_) => Err(Problem::invalid("machine", "must be trust")),
     }
-}
-
-/// The status of a write: a repeated one made nothing.
-pub(super) fn written(is_new: bool) -> StatusCode {
-    match is_new {
-        true => StatusCode::CREATED,
-        false => StatusCode::OK,
-    }
-}
-
-/// Adds where the first event is found, and the entity tag after the last.
-pub(super) fn located(response: Response, events: &[RecordedEvent]) -> Response {
-    let (Some(first), Some(last)) = (events.first(), events.last()) else {
-        return response;
-    };
-    let response = with_location(response, &first.metadata.event_id);
-    etag(response, last.sequence_number)
 }
 
 /// Reads the events of a stream.

@@ -8,9 +8,8 @@ use axum::response::{IntoResponse, Response};
 use retold::{Error, Machine};
 use serde::Serialize;
 
-use super::events::written;
 use crate::App;
-use crate::api::answer::{Problem, json};
+use crate::api::answer::{Problem, json, written};
 use crate::api::limits::MACHINE_BODY_BYTES_MAX;
 use crate::api::request::{AsJson, Form, NoParameters, SentToml, accept, path_text, read, text};
 use crate::api::schema;

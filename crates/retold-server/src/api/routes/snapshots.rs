@@ -7,9 +7,9 @@ use axum::response::{IntoResponse, Response};
 use retold::{Json, Snapshot, Snapshots, StreamHead, StreamId, Timestamp, limits};
 use serde::Serialize;
 
-use super::events::{unknown_stream, written};
+use super::events::unknown_stream;
 use crate::App;
-use crate::api::answer::{Code, Problem, json, with_sequence};
+use crate::api::answer::{Code, Problem, json, with_sequence, written};
 use crate::api::limits::{SMALL_BODY_BYTES_MAX, bytes_of_page};
 use crate::api::request::{
     AsJson, Fields, Media, NoParameters, Parameters, Target, check_media, read, text,

@@ -6,9 +6,8 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use retold::{Metadata, StreamId, Transition};
 
-use super::events::{located, written};
 use crate::App;
-use crate::api::answer::{AppendedOne, Problem, json_text};
+use crate::api::answer::{AppendedOne, Problem, etag};
 use crate::api::limits::SMALL_BODY_BYTES_MAX;
 use crate::api::request::{
     EventFields, Fields, NoParameters, SentJson, Target, Trace, event_id, expectation, read, text,
@@ -34,13 +33,13 @@ const VERSION: &str = "1.0.0";
     post,
     path = "/v1/streams/{aggregateType}/{aggregateId}/transitions",
     tag = "streams",
-    params(schema::StreamPath, schema::Preconditions, schema::TraceParent),
+    params(schema::StreamPath, schema::Preconditions, schema::TraceParent, schema::Prefer),
     request_body(content = schema::TransitionBody, content_type = "application/json"),
     responses(
-        (status = 201, description = "Taken.", body = schema::AppendedOneBody,
+        (status = 201, description = "Taken.", body = schema::TakenBody,
             headers(("Location" = String), ("ETag" = String))),
         (status = 200, description = "Taken before; the first result.",
-            body = schema::AppendedOneBody, headers(("Location" = String), ("ETag" = String))),
+            body = schema::TakenBody, headers(("Location" = String), ("ETag" = String))),
     ),
 )]
 pub(crate) async fn transition(
@@ -62,8 +61,7 @@ pub(crate) async fn transition(
         is_new: taken.is_new,
         event: &taken.event,
     };
-    let response = json_text(written(taken.is_new), one.to_json());
-    Ok(located(response, std::slice::from_ref(&taken.event)))
+    Ok(etag(one.answer(&headers), taken.event.sequence_number))
 }
 
 fn parse(fields: &mut Fields<'_>, stream: &StreamId, trace: &Trace) -> Result<Transition, Problem> {

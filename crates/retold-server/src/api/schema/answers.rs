@@ -50,6 +50,35 @@ pub(crate) struct MetadataBody {
 pub(crate) enum AppendedBody {
     One(AppendedOneBody),
     Several(AppendedSeveralBody),
+    Minimal(AppendedMinimalBody),
+}
+
+/// What an append to several streams came to.
+#[derive(ToSchema)]
+#[schema(as = AppendedTogether)]
+#[serde(untagged)]
+pub(crate) enum AppendedTogetherBody {
+    Several(AppendedSeveralBody),
+    Minimal(AppendedMinimalBody),
+}
+
+/// What a transition came to.
+#[derive(ToSchema)]
+#[schema(as = Taken)]
+#[serde(untagged)]
+pub(crate) enum TakenBody {
+    One(AppendedOneBody),
+    Minimal(AppendedMinimalBody),
+}
+
+/// What is answered to who prefers `return=minimal`.
+#[derive(ToSchema)]
+#[schema(as = AppendedMinimal, rename_all = "camelCase")]
+pub(crate) struct AppendedMinimalBody {
+    /// False when it was appended before.
+    is_new: bool,
+    /// That of the last event.
+    position: u64,
 }
 
 /// What one event came to.

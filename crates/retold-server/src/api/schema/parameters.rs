@@ -69,6 +69,15 @@ pub(crate) struct TraceParent {
     traceparent: Option<String>,
 }
 
+/// How much is answered (RFC 7240).
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(crate) struct Prefer {
+    /// `return=minimal` leaves the events out of the answer.
+    #[param(rename = "Prefer", example = "return=minimal")]
+    prefer: Option<String>,
+}
+
 /// How transition names are treated.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

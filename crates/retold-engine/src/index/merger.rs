@@ -41,6 +41,9 @@ pub(crate) struct Merger {
     jobs: BTreeMap<u32, Job>,
     /// Files that nothing needs any more.
     garbage: VecDeque<String>,
+    /// Runs that were replaced. Who closes a file last waits until the system has freed its
+    /// room, which takes long for a large one: that must be nobody who looks something up.
+    retired: Vec<Arc<Run>>,
     has_failed: bool,
     /// Given back once nothing is written any more.
     _lock: Arc<Lock>,
@@ -62,6 +65,7 @@ impl Merger {
             visible,
             jobs: BTreeMap::new(),
             garbage: garbage.into(),
+            retired: Vec::new(),
             has_failed: false,
             _lock: lock,
         }
@@ -84,6 +88,7 @@ impl Merger {
     /// Does a bounded piece of work; false where there is nothing to do, or the disk refuses.
     pub(crate) fn step(&mut self) -> bool {
         self.has_failed = false;
+        self.retired.retain(|run| Arc::strong_count(run) > 1);
         if let Some(table) = self.index.oldest_full_table() {
             match self.index.flush(&table, true) {
                 Ok(run) => {
@@ -194,6 +199,7 @@ impl Merger {
             probe::hit(Probe::RunsMerged);
             let names = job.inputs.iter().map(|run| run.name.clone());
             self.garbage.extend(names);
+            self.retired.extend(job.inputs);
         } else {
             // One of them was mended meanwhile.
             self.garbage.push_back(run.name.clone());

@@ -9,6 +9,8 @@ pub mod identity;
 pub mod limits;
 pub mod model;
 pub mod point_in_time;
+#[doc(hidden)]
+pub mod progress;
 pub mod read_log;
 pub mod read_stream;
 pub mod restore;
@@ -220,6 +222,12 @@ macro_rules! side_store_contract {
                 pruning_concerns_one_stream_and_one_reducer,
                 the_newest_checkpoint_of_each_log_is_known,
                 many_write_at_once;
+            progress:
+                progress_is_kept_as_it_is,
+                progress_before_the_first_event_is_kept,
+                a_consumer_that_was_taken_over_keeps_nothing,
+                a_consumer_is_forgotten,
+                the_checkpoint_of_a_consumer_is_known;
         }
     };
 }
@@ -259,6 +267,7 @@ mod tests {
             ("limits", include_str!("limits.rs")),
             ("model", include_str!("model.rs")),
             ("point_in_time", include_str!("point_in_time.rs")),
+            ("progress", include_str!("progress.rs")),
             ("read_log", include_str!("read_log.rs")),
             ("read_stream", include_str!("read_stream.rs")),
             ("restore", include_str!("restore.rs")),

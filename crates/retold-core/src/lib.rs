@@ -4,6 +4,7 @@
 mod append;
 mod block;
 mod clock;
+mod consumer;
 mod digest;
 mod error;
 mod event;
@@ -23,6 +24,7 @@ mod wire;
 pub use append::{Append, Appended, Condition, Expected, Identity, RestoreBatch};
 pub use block::{EntryRef, EventRef, IdRef, LogBlock};
 pub use clock::{Clock, ClockWarning, PersistedClock, SystemClock};
+pub use consumer::{Blocked, ConsumerProgress, ProgressChange, StreamProgress};
 pub use digest::EventDigest;
 pub use error::{Damage, Error, StreamConflict};
 pub use event::{Lost, Metadata, NewEvent, RecordedEvent};

@@ -4,7 +4,8 @@
 use async_trait::async_trait;
 
 use crate::{
-    Checkpoint, Error, PointInTime, ReducerId, SequenceNumber, Snapshot, SnapshotKey, StreamId,
+    Checkpoint, ConsumerProgress, Error, PointInTime, ProgressChange, ReducerId, SequenceNumber,
+    Snapshot, SnapshotKey, StreamId,
 };
 
 /// Which snapshots of a stream to list, newest first.
@@ -77,7 +78,7 @@ pub struct SnapshotScan {
     pub next: Option<SnapshotKey>,
 }
 
-/// All that is kept beside the log: snapshots; later checkpoints, leases and parked events.
+/// All that is kept beside the log: snapshots, and how far consumers have come.
 ///
 /// A side store may lose what it acknowledged (its caller derives it again); it never answers
 /// with something that was not put in.
@@ -112,6 +113,20 @@ pub trait SideStore: Send + Sync + 'static {
         reducer_name: &str,
         keep: usize,
     ) -> Result<u64, Error>;
+
+    /// Takes a consumer over, in whichever process it ran: from now on only changes under the
+    /// epoch returned are kept. It is at least `epoch_min`, and higher than any before.
+    async fn claim_consumer(&self, consumer: &str, epoch_min: u32) -> Result<u32, Error>;
+
+    /// How far a consumer has come; none where nothing was kept of it.
+    async fn consumer_progress(&self, consumer: &str) -> Result<Option<ConsumerProgress>, Error>;
+
+    /// Keeps how far a consumer has come. False, and nothing is kept, where it was taken over
+    /// under a higher epoch.
+    async fn save_progress(&self, change: ProgressChange) -> Result<bool, Error>;
+
+    /// Removes all that is kept of a consumer but its epoch.
+    async fn forget_consumer(&self, consumer: &str) -> Result<(), Error>;
 
     /// For each log that anything kept here was derived from, the newest place. A log that
     /// ends before one of them has lost its tail, or is another one.

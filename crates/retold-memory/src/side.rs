@@ -6,14 +6,28 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use retold_core::{
-    Checkpoint, Error, LogId, PointInTime, ReducerId, SequenceNumber, SideStore, Snapshot,
-    SnapshotKey, SnapshotPage, SnapshotQuery, SnapshotScan, SnapshotScanQuery, StreamId, Text,
+    Checkpoint, ConsumerProgress, Error, LogId, PointInTime, ProgressChange, ReducerId,
+    SequenceNumber, SideStore, Snapshot, SnapshotKey, SnapshotPage, SnapshotQuery, SnapshotScan,
+    SnapshotScanQuery, StreamId, StreamProgress, Text,
 };
 
 /// A side store in memory.
 #[derive(Default)]
 pub struct MemorySideStore {
     snapshots: Mutex<BTreeMap<Key, Snapshot>>,
+    consumers: Mutex<HashMap<String, Consumer>>,
+}
+
+/// What is kept of a consumer.
+#[derive(Default)]
+struct Consumer {
+    epoch: u32,
+    progress: Option<Progress>,
+}
+
+struct Progress {
+    checkpoint: Option<Checkpoint>,
+    streams: BTreeMap<StreamId, StreamProgress>,
 }
 
 /// Stream, sequence number, reducer name, fingerprint: what one snapshot is kept under.
@@ -28,6 +42,12 @@ impl MemorySideStore {
     /// No call leaves the map half changed when it panics, so a poisoned lock means nothing.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Snapshot>> {
         self.snapshots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn consumers(&self) -> MutexGuard<'_, HashMap<String, Consumer>> {
+        self.consumers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
@@ -142,10 +162,56 @@ impl SideStore for MemorySideStore {
         Ok(removed as u64)
     }
 
+    async fn claim_consumer(&self, consumer: &str, epoch_min: u32) -> Result<u32, Error> {
+        let mut consumers = self.consumers();
+        let kept = consumers.entry(consumer.to_owned()).or_default();
+        kept.epoch = epoch_min.max(kept.epoch + 1);
+        Ok(kept.epoch)
+    }
+
+    async fn consumer_progress(&self, consumer: &str) -> Result<Option<ConsumerProgress>, Error> {
+        let consumers = self.consumers();
+        let progress = consumers.get(consumer).and_then(|c| c.progress.as_ref());
+        Ok(progress.map(|progress| ConsumerProgress {
+            checkpoint: progress.checkpoint,
+            streams: progress.streams.values().cloned().collect(),
+        }))
+    }
+
+    async fn save_progress(&self, change: ProgressChange) -> Result<bool, Error> {
+        let mut consumers = self.consumers();
+        let kept = consumers.entry(change.consumer.to_string()).or_default();
+        if change.epoch != kept.epoch {
+            return Ok(false);
+        }
+        let progress = kept.progress.get_or_insert_with(|| Progress {
+            checkpoint: None,
+            streams: BTreeMap::new(),
+        });
+        progress.checkpoint = change.checkpoint;
+        for stream in &change.removed {
+            progress.streams.remove(stream);
+        }
+        for stream in change.kept {
+            progress.streams.insert(stream.stream.clone(), stream);
+        }
+        Ok(true)
+    }
+
+    async fn forget_consumer(&self, consumer: &str) -> Result<(), Error> {
+        if let Some(kept) = self.consumers().get_mut(consumer) {
+            kept.progress = None;
+        }
+        Ok(())
+    }
+
     async fn newest_checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
+        let of_snapshots: Vec<Checkpoint> = self.lock().values().map(|s| s.checkpoint).collect();
+        let consumers = self.consumers();
+        let progress = consumers.values().filter_map(|c| c.progress.as_ref());
+        let of_consumers = progress.filter_map(|progress| progress.checkpoint);
         let mut newest: HashMap<LogId, Checkpoint> = HashMap::new();
-        for snapshot in self.lock().values() {
-            let checkpoint = snapshot.checkpoint;
+        for checkpoint in of_snapshots.into_iter().chain(of_consumers) {
             let kept = newest.entry(checkpoint.log_id).or_insert(checkpoint);
             if checkpoint.position > kept.position {
                 *kept = checkpoint;

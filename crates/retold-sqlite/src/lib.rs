@@ -2,6 +2,7 @@
 //! It holds nothing that cannot be derived from the log again, and no events.
 
 mod connection;
+mod consumers;
 mod error;
 mod row;
 mod schema;

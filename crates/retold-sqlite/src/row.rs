@@ -62,7 +62,7 @@ pub(crate) fn read(row: &Row<'_>) -> Result<Snapshot, Failure> {
 
 /// A value that has not the form it was written in. Failures of SQLite itself stay what they
 /// are.
-fn misread(error: rusqlite::Error) -> Failure {
+pub(crate) fn misread(error: rusqlite::Error) -> Failure {
     match error {
         rusqlite::Error::FromSqlConversionFailure(..)
         | rusqlite::Error::IntegralValueOutOfRange(..)
@@ -76,7 +76,7 @@ fn damaged(reason: impl std::fmt::Display) -> Failure {
     Failure::Damaged(format!("a snapshot is not what was put in ({reason})"))
 }
 
-/// CRC-32C over all that a snapshot says, each part with its length before it.
+/// CRC-32C over all that a snapshot says.
 pub(crate) fn checksum(snapshot: &Snapshot) -> u32 {
     let Snapshot {
         stream,
@@ -104,6 +104,11 @@ pub(crate) fn checksum(snapshot: &Snapshot) -> u32 {
         metadata.as_str().as_bytes(),
         state.as_str().as_bytes(),
     ];
+    checksum_of(&parts)
+}
+
+/// CRC-32C over parts, each with its length before it.
+pub(crate) fn checksum_of(parts: &[&[u8]]) -> u32 {
     parts.iter().fold(0, |crc, part| {
         let length = (part.len() as u64).to_le_bytes();
         crc32c::crc32c_append(crc32c::crc32c_append(crc, &length), part)

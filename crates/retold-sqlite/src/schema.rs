@@ -41,6 +41,30 @@ const MIGRATIONS: &[&str] = &[
         position, last_persisted_at, latest_timestamp
     );
     CREATE INDEX snapshots_newest_of_log ON snapshots (log_id, position DESC);",
+    // What is kept of a consumer before it has come anywhere is its epoch alone.
+    "CREATE TABLE consumers (
+        name     TEXT    NOT NULL PRIMARY KEY,
+        epoch    INTEGER NOT NULL,
+        log_id   BLOB,
+        position INTEGER,
+        event_id BLOB,
+        checksum INTEGER -- CRC-32C over all but the epoch; none where nothing was kept
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE consumer_streams (
+        consumer       TEXT    NOT NULL,
+        aggregate_type TEXT    NOT NULL,
+        aggregate_id   TEXT    NOT NULL,
+        next           INTEGER NOT NULL, -- the first sequence number that is not finished
+        through        INTEGER NOT NULL, -- the position of the last event that is
+        position       INTEGER,          -- from here on: the event that the stream waits for
+        event_id       BLOB,
+        attempts       INTEGER,
+        is_parked      INTEGER,
+        error          TEXT,
+        failed_at      INTEGER,          -- microseconds since 1970, UTC
+        checksum       INTEGER NOT NULL, -- CRC-32C over all the other columns
+        PRIMARY KEY (consumer, aggregate_type, aggregate_id)
+    ) STRICT, WITHOUT ROWID;",
 ];
 
 /// Refuses a file that is another program's or of a newer schema, and takes the steps that

@@ -292,7 +292,7 @@ fn asked_for(is_so: bool) -> Result<(), Failure> {
 }
 
 /// A number that is kept: SQLite's integers are signed.
-fn exact(field: &str, number: u64) -> Result<i64, Error> {
+pub(crate) fn exact(field: &str, number: u64) -> Result<i64, Error> {
     i64::try_from(number)
         .map_err(|_| Error::invalid(field, format!("must be at most {}", i64::MAX)))
 }

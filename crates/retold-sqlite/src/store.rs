@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use retold_core::{
-    Checkpoint, Error, PointInTime, ReducerId, SideStore, Snapshot, SnapshotPage, SnapshotQuery,
-    SnapshotScan, SnapshotScanQuery, StreamId,
+    Checkpoint, ConsumerProgress, Error, PointInTime, ProgressChange, ReducerId, SideStore,
+    Snapshot, SnapshotPage, SnapshotQuery, SnapshotScan, SnapshotScanQuery, StreamId,
 };
 use rusqlite::Connection;
 use tokio::sync::Mutex;
 
 use crate::error::Failure;
-use crate::{connection, snapshots};
+use crate::{connection, consumers, snapshots};
 
 /// The side store of an embedded Retold: one SQLite file.
 ///
@@ -158,9 +158,51 @@ impl SideStore for SqliteSideStore {
         .await
     }
 
+    async fn claim_consumer(&self, consumer: &str, epoch_min: u32) -> Result<u32, Error> {
+        let consumer = consumer.to_owned();
+        self.run("take a consumer over", move |connection| {
+            consumers::claim(connection, &consumer, epoch_min)
+        })
+        .await
+    }
+
+    async fn consumer_progress(&self, consumer: &str) -> Result<Option<ConsumerProgress>, Error> {
+        let consumer = consumer.to_owned();
+        self.run("read the progress of a consumer", move |connection| {
+            consumers::progress(connection, &consumer)
+        })
+        .await
+    }
+
+    async fn save_progress(&self, change: ProgressChange) -> Result<bool, Error> {
+        self.run("save the progress of a consumer", move |connection| {
+            consumers::save(connection, &change)
+        })
+        .await
+    }
+
+    async fn forget_consumer(&self, consumer: &str) -> Result<(), Error> {
+        let consumer = consumer.to_owned();
+        self.run("forget a consumer", move |connection| {
+            consumers::forget(connection, &consumer)
+        })
+        .await
+    }
+
     async fn newest_checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
-        self.run("find the newest checkpoints", snapshots::newest_checkpoints)
-            .await
+        self.run("find the newest checkpoints", |connection| {
+            let mut newest = snapshots::newest_checkpoints(connection)?;
+            for checkpoint in consumers::checkpoints(connection)? {
+                let mut known = newest.iter_mut();
+                match known.find(|known| known.log_id == checkpoint.log_id) {
+                    Some(known) if known.position < checkpoint.position => *known = checkpoint,
+                    Some(_) => {}
+                    None => newest.push(checkpoint),
+                }
+            }
+            Ok(newest)
+        })
+        .await
     }
 }
 

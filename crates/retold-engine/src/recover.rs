@@ -148,7 +148,10 @@ pub(crate) fn recover_as(
             if !has_lost_tail && ahead.is_empty() && !is_ahead(&evidence) {
                 return Err(nothing_to_do("sign of a lost tail"));
             }
-            let ignored = evidence.into_iter().chain(ahead);
+            // What fits stays evidence: it tells when this part is lost some day.
+            let of_others = evidence.into_iter();
+            let of_others = of_others.filter(|place| is_ahead(std::slice::from_ref(place)));
+            let ignored = of_others.chain(ahead);
             let fork = Fork {
                 log_id: options.log_id.unwrap_or_else(uuid::Uuid::new_v4),
                 position: head,

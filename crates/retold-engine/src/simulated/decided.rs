@@ -365,6 +365,32 @@ fn of_another_log_nothing_counts_once_it_was_accepted() {
     assert!(engine.store.refusal().is_none());
 }
 
+/// With a loss that was accepted, all that was derived from the log was ignored from then on, also
+/// what fitted it. When that part was replaced by an older copy later, nothing told of it.
+#[test]
+fn what_fits_the_log_stays_evidence_when_a_loss_is_accepted() {
+    let disk = SimDisk::default();
+    filled(&disk, 3, 10);
+    let engine = Engine::open_with(&disk, few()).unwrap();
+    let visible = &engine.store.shared().visible;
+    let place = |position| Checkpoint {
+        log_id: visible.log_id(),
+        position,
+        event_id: visible.event(position).unwrap().metadata.event_id,
+    };
+    let fits = place(2);
+    let ahead = Checkpoint {
+        position: 9,
+        ..place(3)
+    };
+    drop(engine);
+    accept_loss(&disk, vec![fits, ahead]);
+    let engine = Engine::open_with(&disk, few()).unwrap();
+    let facts = engine.store.shared().visible.index().facts();
+    let ignored: Vec<_> = facts.ignored.iter().map(|known| known.position).collect();
+    assert_eq!(ignored, [9]);
+}
+
 /// A run knew from a decision that an event behind its end was lost. Then the segment of both
 /// was lost, and that was accepted. The next event at that position was delivered as lost.
 #[test]

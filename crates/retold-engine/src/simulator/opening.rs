@@ -56,7 +56,7 @@ impl World {
                 Ok(engine) if engine.store.refusal().is_none() => {
                     // What was to go wrong was to do so while the log is opened.
                     self.disk.heal();
-                    self.opened(engine, &before);
+                    self.opened(engine, &before, is_disturbed);
                     self.disk.set_room(None);
                 }
                 Ok(engine) => {
@@ -183,7 +183,7 @@ impl World {
     }
 
     /// The log takes appends: nothing may be missing but what the faults allow.
-    fn opened(&mut self, engine: Engine, before: &Before) {
+    fn opened(&mut self, engine: Engine, before: &Before, is_disturbed: bool) {
         self.report.openings += 1;
         let may_be = self.harm.is_any() || self.has_accepted;
         let (entries, unreadable) = whole_log(&engine, may_be);
@@ -227,7 +227,7 @@ impl World {
             self.vouched = self.vouched.min(head);
         }
         self.take_restore_up(&engine);
-        self.clear_harm();
+        self.clear_harm(is_disturbed);
         self.disk.set_powersafe(true);
         self.engine = Some(engine);
     }
@@ -265,8 +265,9 @@ impl World {
     }
 
     /// What was done to the disk is over where nothing of it is left in the log; else reading
-    /// may meet it at any time.
-    fn clear_harm(&mut self) {
+    /// may meet it at any time. A run that could not be opened may tell of another history the
+    /// next time, and an unreadable sector that was accepted stays one.
+    fn clear_harm(&mut self, is_disturbed: bool) {
         if !self.harm.is_any() {
             return self.harm.is_over();
         }
@@ -274,7 +275,8 @@ impl World {
         self.note(|| format!("verified: {report:?}"));
         let is_clean =
             report.is_ok_and(|report| report.damage.is_empty() && report.lost_tail.is_none());
-        match is_clean {
+        let may_surface = is_disturbed || self.harm.is_sector_unreadable && self.has_accepted;
+        match is_clean && !may_surface {
             true => {
                 self.mend_reads();
                 self.harm.is_over();

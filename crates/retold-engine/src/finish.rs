@@ -172,8 +172,13 @@ fn cut(
     moved_at: i64,
 ) -> io::Result<()> {
     let length = segment.file.len()?;
+    let Some(behind) = length.checked_sub(from) else {
+        // The zeros up to the next frame need not be there, also where a sector before the end
+        // cannot be read, and may hide something.
+        return Ok(());
+    };
     // What cannot be read is zero in the copy.
-    let bytes = Window::new(Arc::clone(&segment.file)).bytes(from, (length - from) as usize)?;
+    let bytes = Window::new(Arc::clone(&segment.file)).bytes(from, behind as usize)?;
     let mut bytes = bytes.to_vec();
     let kept = bytes
         .iter()
@@ -223,4 +228,34 @@ pub(crate) fn create(disk: &dyn Disk, folder: &Path, log_id: LogId) -> Result<()
             .write(disk, folder)
         })
         .map_err(|error| Error::io("make a log", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::sim::SimDisk;
+
+    /// A log ended without the zeros that fill its last frame up, and a sector before its end
+    /// could not be read. What that might hide was to be moved aside, and its length counted
+    /// below zero.
+    #[test]
+    fn nothing_is_moved_aside_where_the_file_ends_before_the_next_frame() {
+        let disk = SimDisk::default();
+        let folder = Path::new("/store");
+        disk.create_folder(&log_folder(folder)).unwrap();
+        let path = log_folder(folder).join("1.log");
+        let file = disk.open(&path, Access::Replace).unwrap();
+        file.write_at(&[7; 22], 0).unwrap();
+        let segment = Segment {
+            first_position: 1,
+            log_id: LogId::nil(),
+            file,
+        };
+        cut(&disk, folder, &segment, 24, 0).unwrap();
+        assert_eq!(disk.content(&path), Some(vec![7; 22]));
+        assert_eq!(disk.list(&log_folder(folder)).unwrap(), ["1.log"]);
+
+        cut(&disk, folder, &segment, 16, 0).unwrap();
+        assert_eq!(disk.content(&path), Some(vec![7; 16]));
+    }
 }

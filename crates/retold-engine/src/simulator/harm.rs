@@ -367,8 +367,9 @@ impl World {
         if !harm.older.is_empty() {
             return evidence;
         }
-        // One lie may lose a frame, the next one what would have vouched for it.
-        let may_lie_twice = harm.lies > 1 || harm.has_lied && is_spot;
+        // One lie may lose a frame, the next one, or other harm, what would have vouched for it.
+        let is_other_harm = is_spot || harm.is_sector_harmed;
+        let may_lie_twice = harm.lies > 1 || harm.has_lied && is_other_harm;
         if is_guess && has_cut || is_hidden || may_lie_twice {
             return evidence;
         }

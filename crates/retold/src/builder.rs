@@ -9,6 +9,7 @@ use retold_memory::MemorySideStore;
 use crate::aggregate::Kinds;
 use crate::bus::Bus;
 use crate::command::Turns;
+use crate::consumer;
 use crate::hot::{HOT_STATES_MAX, HotCounts, HotStates};
 use crate::machine::{Machine, Registry};
 use crate::retold::Inner;
@@ -184,6 +185,7 @@ impl RetoldBuilder {
             hot_counts,
             turns: Turns::default(),
             making: Making::default(),
+            consumers: consumer::Registry::default(),
             owns_store,
         }))
     }

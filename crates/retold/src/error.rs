@@ -77,6 +77,19 @@ pub enum Error {
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
 
+    /// The log is not the one that a consumer read before: it was replaced, or restored from an
+    /// older copy.
+    #[error(
+        "go on with the consumer {consumer}: the log is not the one that it had read through \
+         position {position}; delete the consumer and make it again where it is to begin"
+    )]
+    ConsumerLog {
+        /// The consumer's name.
+        consumer: String,
+        /// How far it had read.
+        position: Position,
+    },
+
     /// Upcasters cannot be used together.
     #[error(transparent)]
     Upcasters(Box<UpcastersError>),

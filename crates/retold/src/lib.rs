@@ -309,6 +309,7 @@ mod append;
 mod builder;
 mod bus;
 mod command;
+pub mod consumer;
 mod error;
 mod events;
 mod fold;

@@ -14,6 +14,7 @@ use crate::aggregate::{Aggregate, Kinds, Load};
 use crate::append::{AppendCall, IntoEvents};
 use crate::bus::Bus;
 use crate::command::{Execute, ExecuteTogether, Together, Turns};
+use crate::consumer::{self, Consumer, ConsumerSettings};
 use crate::events::Events;
 use crate::fold::{self, Folded, REPLAY_BATCH, Reading, Reducer, Replay, ReplayWith};
 use crate::hot::{HotCounts, HotStates};
@@ -46,11 +47,20 @@ pub(crate) struct Inner {
     pub(crate) turns: Turns,
     pub(crate) making: Making,
     pub(crate) bus: Bus,
+    pub(crate) consumers: consumer::Registry,
     /// Whether the store was opened here and is therefore closed here.
     pub(crate) owns_store: bool,
 }
 
 impl Inner {
+    fn consumer_stores(&self) -> consumer::Stores {
+        consumer::Stores {
+            store: self.store.clone(),
+            side_store: self.side_store.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
     /// Reads a stream for a fold, as what today's code would have written.
     pub(crate) fn reading<'a>(&'a self, stream: &'a StreamId, point: PointInTime) -> Reading<'a> {
         Reading {
@@ -445,7 +455,62 @@ impl Retold {
         &self.inner.bus
     }
 
-    /// Waits for the snapshots in progress, stops the subscriptions of the bus, and closes the
+    /// Opens a consumer in this process: a named reader of the log that goes on where it was, and
+    /// cannot skip. It is made where there is none of the name, and given these settings where it
+    /// has others. See [`consumer`](crate::consumer).
+    ///
+    /// # Errors
+    /// [`Invalid`](retold_core::Error::Invalid) names what is wrong with the name or a setting;
+    /// [`Error::ConsumerLog`] when the log is not the one that the consumer read before; else
+    /// [`Error::Store`].
+    pub async fn consumer(
+        &self,
+        name: impl Into<Text>,
+        settings: ConsumerSettings,
+    ) -> Result<Consumer, Error> {
+        let (stores, name) = (self.inner.consumer_stores(), name.into());
+        let consumers = &self.inner.consumers;
+        consumers
+            .open_consumer(&stores, &name, Some(settings))
+            .await
+    }
+
+    /// Opens a consumer that exists.
+    ///
+    /// # Errors
+    /// [`NotFound`](retold_core::Error::NotFound) where there is none of the name; else as
+    /// [`Retold::consumer`].
+    pub async fn existing_consumer(&self, name: impl Into<Text>) -> Result<Consumer, Error> {
+        let (stores, name) = (self.inner.consumer_stores(), name.into());
+        self.inner
+            .consumers
+            .open_consumer(&stores, &name, None)
+            .await
+    }
+
+    /// The names of all consumers, in order.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the log cannot be read.
+    pub async fn consumer_names(&self) -> Result<Vec<Text>, Error> {
+        self.inner
+            .consumers
+            .names(&self.inner.consumer_stores())
+            .await
+    }
+
+    /// Ends a consumer, and removes it with all that is kept of it. What was decided about it
+    /// stays in the log.
+    ///
+    /// # Errors
+    /// [`NotFound`](retold_core::Error::NotFound) where there is none of the name; else
+    /// [`Error::Store`].
+    pub async fn delete_consumer(&self, name: impl Into<Text>) -> Result<(), Error> {
+        let (stores, name) = (self.inner.consumer_stores(), name.into());
+        self.inner.consumers.delete(&stores, &name).await
+    }
+
+    /// Waits for the snapshots in progress, ends the consumers and stops the subscriptions of the bus, and closes the
     /// log, unless it was given to the builder as a store. For all clones of the handle.
     ///
     /// A handle that is dropped instead loses nothing either; but a handler of the bus that holds
@@ -455,6 +520,7 @@ impl Retold {
     /// Those of [`EventStore::close`].
     pub async fn close(&self) -> Result<(), Error> {
         self.inner.making.wait_for_all().await;
+        self.inner.consumers.end_all().await;
         self.inner.bus.stop().await;
         if self.inner.owns_store {
             self.inner.store.close().await?;

@@ -1,0 +1,46 @@
+//! A filter as it stands in the definition of a consumer.
+
+use retold_core::{Filter, Text};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The parts of a filter that a definition may have; what is left out asks for everything.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Parts {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    aggregate_types: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    event_types: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<String>,
+}
+
+pub(super) fn serialize<S: Serializer>(filter: &Filter, serializer: S) -> Result<S::Ok, S::Error> {
+    let texts = |texts: &[Text]| texts.iter().map(|text| text.to_string()).collect();
+    let text = |text: &Option<Text>| text.as_ref().map(|text| text.to_string());
+    let parts = Parts {
+        aggregate_types: texts(&filter.aggregate_types),
+        event_types: texts(&filter.event_types),
+        tags: texts(&filter.tags),
+        correlation_id: text(&filter.correlation_id),
+        actor: text(&filter.actor),
+    };
+    parts.serialize(serializer)
+}
+
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Filter, D::Error> {
+    let parts = Parts::deserialize(deserializer)?;
+    let texts = |texts: Vec<String>| texts.into_iter().map(Text::from).collect();
+    Ok(Filter {
+        aggregate_types: texts(parts.aggregate_types),
+        event_types: texts(parts.event_types),
+        tags: texts(parts.tags),
+        correlation_id: parts.correlation_id.map(Text::from),
+        actor: parts.actor.map(Text::from),
+        ..Filter::default()
+    })
+}

@@ -1,0 +1,360 @@
+//! A consumer that is open: what takes events from it, and what decides about it.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use retold_core::{
+    Blocked, EventId, Position, RecordedEvent, SequenceNumber, StreamId, Text, Timestamp,
+};
+use tokio::task::{JoinError, JoinSet};
+
+use super::definition;
+use super::desk::{self, Fence, HoldReason};
+use super::running::{Answer, Running};
+use super::settings::ConsumerSettings;
+use crate::Error;
+use crate::error::panic_text;
+
+/// An event that somebody is to digest, and to answer for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// The event.
+    pub event: RecordedEvent,
+    /// Identifies the delivery. It grows: who keeps the highest one of each stream, and refuses
+    /// what comes with a lower one, is never written to by somebody whose lease has run out.
+    pub fence: u64,
+    /// Which attempt it is, counted from 1.
+    pub attempt: u32,
+}
+
+/// An event that is not tried any more until somebody says so, and for which the rest of its
+/// stream waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParkedEvent {
+    /// The stream that waits.
+    pub stream: StreamId,
+    /// The event's place in it.
+    pub sequence_number: SequenceNumber,
+    /// Its place in the log.
+    pub position: Position,
+    /// Its id.
+    pub event_id: EventId,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// What the last attempt came to.
+    pub error: Text,
+    /// When that was.
+    pub failed_at: Timestamp,
+}
+
+/// How a consumer stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConsumerStatus {
+    /// Everything at or before it is finished, but for the streams that wait.
+    pub position: Position,
+    /// The newest position of the log.
+    pub head: Position,
+    /// Deliveries under way.
+    pub in_flight: usize,
+    /// Streams whose event failed: those that are tried again, and those that are parked.
+    pub waiting_streams: usize,
+    /// Streams whose event is parked.
+    pub parked_streams: usize,
+    /// Why it pauses, where somebody has paused it.
+    pub paused: Option<String>,
+    /// Why it holds as a whole, where it does: one event is tried now and then.
+    pub held: Option<&'static str>,
+    /// Why it does not go on in this process.
+    pub ended: Option<String>,
+    /// The newest error of a delivery, or of reading.
+    pub last_error: Option<String>,
+    /// Events handed out since it was opened, repeated attempts included.
+    pub delivered: u64,
+    /// Events finished since it was opened.
+    pub finished: u64,
+    /// Attempts that failed since it was opened.
+    pub failed: u64,
+    /// Events that were passed over since they were lost to damage that was accepted.
+    pub lost: u64,
+}
+
+/// An answer that came too late: the lease had run out, or the event was answered for already.
+/// The event is, or was, delivered again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("acknowledge the delivery {fence}: its lease has run out, or it was answered for already")]
+pub struct FencedError {
+    /// The delivery.
+    pub fence: u64,
+}
+
+/// A consumer that is open in this process: [`Retold::consumer`](crate::Retold::consumer).
+///
+/// Cheap to clone; all clones are one consumer. Whoever takes events from it, in any number of
+/// tasks, shares its streams: of one stream one event is under way at a time.
+#[derive(Clone)]
+pub struct Consumer {
+    running: Arc<Running>,
+    settings: Arc<ConsumerSettings>,
+}
+
+impl Consumer {
+    pub(super) fn new(running: Arc<Running>, settings: ConsumerSettings) -> Consumer {
+        Consumer {
+            running,
+            settings: Arc::new(settings),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.running.name
+    }
+
+    /// What it is given, and how patient it is.
+    pub fn settings(&self) -> &ConsumerSettings {
+        &self.settings
+    }
+
+    /// Calls `handler` for each event, for as many streams at a time as the settings say. One that
+    /// answers with an error, panics, or takes longer than the lease, is called again; it must
+    /// bear to see an event more than once.
+    ///
+    /// Completes when the consumer stops: with [`stop`](Self::stop), or with the handle
+    /// ([`Retold::close`](crate::Retold::close)). Handlers that are under way are finished.
+    pub async fn run<H, F, E>(&self, handler: H)
+    where
+        H: Fn(RecordedEvent) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        let in_flight_max = self.settings.in_flight_max as usize;
+        let mut calls = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                Some(answered) = calls.join_next(), if !calls.is_empty() => {
+                    let more = std::iter::from_fn(|| calls.try_join_next());
+                    let answers: Vec<_> = std::iter::once(answered).chain(more).collect();
+                    self.running.answer(answers.into_iter().filter_map(answer_of));
+                }
+                deliveries = self.running.fetch(in_flight_max), if calls.len() < in_flight_max => {
+                    if deliveries.is_empty() {
+                        break;
+                    }
+                    for delivery in deliveries {
+                        let handler = Arc::clone(&handler);
+                        calls.spawn(async move {
+                            let desk::Delivery { event, fence, .. } = delivery;
+                            // The handler is called inside, so that a panic before its first
+                            // await is caught too. What it leaves half done is its own.
+                            let called = AssertUnwindSafe(async { handler(event).await });
+                            let answer = match called.catch_unwind().await {
+                                Ok(Ok(())) => Ok(()),
+                                Ok(Err(error)) => Err(error.to_string()),
+                                Err(panic) => Err(format!("panicked: {}", panic_text(&*panic))),
+                            };
+                            (fence, answer)
+                        });
+                    }
+                }
+            }
+        }
+        while let Some(answered) = calls.join_next().await {
+            self.running.answer(answer_of(answered));
+        }
+        self.running.wake();
+    }
+
+    /// Takes events, at most so many, and waits for the first one for at most so long. Each must
+    /// be answered for before its lease runs out.
+    pub async fn fetch(&self, max: usize, wait: Duration) -> Vec<Delivery> {
+        let fetched = tokio::time::timeout(wait, self.running.fetch(max)).await;
+        let deliveries = fetched.unwrap_or_default().into_iter();
+        let public = deliveries.map(|delivery| Delivery {
+            event: delivery.event,
+            fence: delivery.fence,
+            attempt: delivery.attempt,
+        });
+        public.collect()
+    }
+
+    /// Says that events were digested. When it returns that is kept: they are not delivered again
+    /// unless the power fails at once.
+    ///
+    /// # Errors
+    /// [`FencedError`] for the first that was answered for too late; the others are taken in.
+    pub async fn acknowledge(
+        &self,
+        fences: impl IntoIterator<Item = u64>,
+    ) -> Result<(), FencedError> {
+        let answers = fences.into_iter().map(|fence| (fence, Ok(())));
+        let late = self.running.answer(answers);
+        self.running.until_kept().await;
+        match late.first() {
+            None => Ok(()),
+            Some(fence) => Err(FencedError { fence: *fence }),
+        }
+    }
+
+    /// Says that an event could not be digested, and why. It is tried again after `delay`, or
+    /// after a pause that grows with each attempt.
+    ///
+    /// # Errors
+    /// [`FencedError`] where that comes too late.
+    pub async fn reject(
+        &self,
+        fence: u64,
+        error: impl Into<Text>,
+        delay: Option<Duration>,
+    ) -> Result<(), FencedError> {
+        let late = self.running.answer([(fence, Err((error.into(), delay)))]);
+        self.running.until_kept().await;
+        match late.is_empty() {
+            true => Ok(()),
+            false => Err(FencedError { fence }),
+        }
+    }
+
+    /// Asks for more time: the lease of a delivery begins anew.
+    ///
+    /// # Errors
+    /// [`FencedError`] where it has run out.
+    pub fn extend(&self, fence: u64) -> Result<(), FencedError> {
+        let now = self.running.now().monotonic;
+        let extended = self.running.state().desk.extend(fence, now);
+        extended.map_err(|_| FencedError { fence })
+    }
+
+    /// Hands out nothing more until it is [resumed](Self::resume), also after a restart. The
+    /// reason is kept in the log.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when that cannot be appended.
+    pub async fn pause(&self, reason: impl Into<String>) -> Result<(), Error> {
+        let reason = reason.into();
+        definition::pause(&*self.running.store, &self.running.name, &reason).await?;
+        self.running.state().paused = Some(reason);
+        Ok(())
+    }
+
+    /// Goes on after a [pause](Self::pause).
+    ///
+    /// # Errors
+    /// [`Error::Store`] when that cannot be appended.
+    pub async fn resume(&self) -> Result<(), Error> {
+        definition::resume(&*self.running.store, &self.running.name).await?;
+        self.running.state().paused = None;
+        self.running.wake();
+        Ok(())
+    }
+
+    /// The events that are parked, by stream.
+    pub fn parked(&self) -> Vec<ParkedEvent> {
+        let progress = self.running.state().desk.progress().into_iter();
+        let parked = progress.filter_map(|stream| {
+            let blocked = stream.blocked.filter(|blocked| blocked.is_parked)?;
+            Some(ParkedEvent {
+                stream: stream.stream,
+                sequence_number: stream.next,
+                position: blocked.position,
+                event_id: blocked.event_id,
+                attempts: blocked.attempts,
+                error: blocked.error,
+                failed_at: blocked.failed_at,
+            })
+        });
+        parked.collect()
+    }
+
+    /// Tries the parked event of a stream again.
+    ///
+    /// # Errors
+    /// [`NotFound`](retold_core::Error::NotFound) where none is parked.
+    pub async fn replay(&self, stream: &StreamId) -> Result<(), Error> {
+        let now = self.running.now().monotonic;
+        let is_replayed = self.running.state().desk.replay(stream, now);
+        if !is_replayed {
+            return Err(nothing_parked(stream));
+        }
+        self.running.until_kept().await;
+        Ok(())
+    }
+
+    /// Passes the parked event of a stream over, so that the rest of it goes on. The event and the
+    /// reason are kept in the log.
+    ///
+    /// # Errors
+    /// [`NotFound`](retold_core::Error::NotFound) where none is parked; [`Error::Store`] when it
+    /// cannot be appended.
+    pub async fn skip(&self, stream: &StreamId, reason: &str) -> Result<(), Error> {
+        let parked: Option<Blocked> = self.running.state().desk.parked(stream).cloned();
+        let parked = parked.ok_or_else(|| nothing_parked(stream))?;
+        definition::skip(&*self.running.store, &self.running.name, &parked, reason).await?;
+        let skipped = {
+            let mut state = self.running.state();
+            // Somebody may have decided about it meanwhile.
+            let is_same = state.desk.parked(stream).map(|b| b.event_id) == Some(parked.event_id);
+            is_same.then(|| state.desk.skip(stream)).flatten()
+        };
+        skipped.ok_or_else(|| nothing_parked(stream))?;
+        self.running.until_kept().await;
+        Ok(())
+    }
+
+    /// How it stands.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the head of the log cannot be read.
+    pub async fn status(&self) -> Result<ConsumerStatus, Error> {
+        let head = self.running.store.head().await?.position;
+        let parked_streams = self.parked().len();
+        let state = self.running.state();
+        let counts = state.desk.counts;
+        Ok(ConsumerStatus {
+            position: state.desk.position(),
+            head,
+            in_flight: state.desk.in_flight(),
+            waiting_streams: state.desk.waiting(),
+            parked_streams,
+            paused: state.paused.clone(),
+            held: state.desk.held().map(|reason| match reason {
+                HoldReason::WaitingStreams => "too many streams wait",
+                HoldReason::Outage => "every delivery has failed for a while",
+            }),
+            ended: state.ended.clone(),
+            last_error: state.last_error.clone(),
+            delivered: counts.delivered,
+            finished: counts.finished,
+            failed: counts.failed,
+            lost: state.lost,
+        })
+    }
+}
+
+fn nothing_parked(stream: &StreamId) -> Error {
+    Error::Store(retold_core::Error::NotFound {
+        what: format!("a parked event of {stream}"),
+    })
+}
+
+/// What came of a call of a handler; none where its task was ended with the runtime.
+fn answer_of(call: Result<(Fence, Result<(), String>), JoinError>) -> Option<Answer> {
+    let (fence, answer) = call.ok()?;
+    Some((fence, answer.map_err(|error| (Text::from(error), None))))
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer")
+            .field("name", &self.running.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,42 @@
+//! Consumers: named readers of the log that cannot skip. Each event is delivered until it is
+//! digested, in order within its stream; one that cannot be digested is set aside with its
+//! stream, and holds up nothing else.
+//!
+//! ```
+//! use retold::consumer::ConsumerSettings;
+//! use retold::{NewEvent, Retold, StreamId};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let retold = Retold::open("memory:").await?;
+//! let event = NewEvent::new(StreamId::new("Order", "7")?, "order.placed", &1)?;
+//! retold.append(event).await?;
+//!
+//! let mailer = retold.consumer("mailer", ConsumerSettings::default()).await?;
+//! let (sent, mut mails) = tokio::sync::mpsc::unbounded_channel();
+//! tokio::spawn(async move {
+//!     mailer
+//!         .run(move |event| {
+//!             let sent = sent.clone();
+//!             async move { sent.send(event.event_type) }
+//!         })
+//!         .await;
+//! });
+//! assert_eq!(mails.recv().await.as_deref(), Some("order.placed"));
+//! retold.close().await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod definition;
+mod desk;
+mod filter;
+mod handle;
+mod registry;
+mod running;
+mod settings;
+
+pub use handle::{Consumer, ConsumerStatus, Delivery, FencedError, ParkedEvent};
+pub use settings::{ConsumerSettings, ConsumerStart};
+
+pub(crate) use registry::{Registry, Stores};

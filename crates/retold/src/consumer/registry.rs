@@ -1,0 +1,250 @@
+//! The consumers of a handle: which there are, and which are open in this process.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use retold_core::{
+    Checkpoint, Clock, ConsumerProgress, EventStore, Position, SideStore, StreamsQuery, Text,
+};
+use tokio::task::JoinHandle;
+
+use super::definition::{self, CopiedStream, Definition, STREAM_TYPE};
+use super::desk::Desk;
+use super::handle::Consumer;
+use super::running::Running;
+use super::settings::ConsumerSettings;
+use crate::Error;
+
+/// The consumers that are open, by name.
+#[derive(Default)]
+pub(crate) struct Registry {
+    open: Mutex<HashMap<Text, Open>>,
+    /// Held while one is made, opened or ended, so that each is open once.
+    changing: tokio::sync::Mutex<()>,
+}
+
+struct Open {
+    consumer: Consumer,
+    running: Arc<Running>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// What a consumer is made over.
+#[derive(Clone)]
+pub(crate) struct Stores {
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) side_store: Arc<dyn SideStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Registry {
+    fn open(&self) -> MutexGuard<'_, HashMap<Text, Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a consumer; with settings it is made where there is none, and given them where it has
+    /// others.
+    pub(crate) async fn open_consumer(
+        &self,
+        stores: &Stores,
+        name: &Text,
+        settings: Option<ConsumerSettings>,
+    ) -> Result<Consumer, Error> {
+        let _changing = self.changing.lock().await;
+        let (mut kept, sequence) = definition::read(&*stores.store, name).await?;
+        if let Some(settings) = settings {
+            match &kept {
+                None => {
+                    definition::create(&*stores.store, name, &settings, sequence).await?;
+                    // What an earlier one of the name had finished is not this one's.
+                    stores.side_store.forget_consumer(name).await?;
+                }
+                Some(known) if is_same(&known.settings, &settings) => {}
+                Some(known) => {
+                    let sequence = known.sequence;
+                    definition::change(&*stores.store, name, &settings, sequence).await?;
+                    self.end(name).await;
+                }
+            }
+            kept = definition::read(&*stores.store, name).await?.0;
+        }
+        let definition = kept.ok_or_else(|| unknown(name))?;
+        if let Some(open) = self.open().get(name)
+            && !open.running.has_stopped()
+        {
+            return Ok(open.consumer.clone());
+        }
+        self.end(name).await;
+        let open = start(stores, name, definition).await?;
+        let consumer = open.consumer.clone();
+        self.open().insert(name.clone(), open);
+        Ok(consumer)
+    }
+
+    /// Ends a consumer and removes it.
+    pub(crate) async fn delete(&self, stores: &Stores, name: &Text) -> Result<(), Error> {
+        let _changing = self.changing.lock().await;
+        let (kept, _) = definition::read(&*stores.store, name).await?;
+        kept.ok_or_else(|| unknown(name))?;
+        self.end(name).await;
+        definition::delete(&*stores.store, name).await?;
+        Ok(stores.side_store.forget_consumer(name).await?)
+    }
+
+    /// The names of all consumers, in order.
+    pub(crate) async fn names(&self, stores: &Stores) -> Result<Vec<Text>, Error> {
+        let mut query = StreamsQuery {
+            aggregate_type: Some(Text::from_static(STREAM_TYPE)),
+            ..StreamsQuery::default()
+        };
+        let mut names = Vec::new();
+        loop {
+            let page = stores.store.streams(query.clone()).await?;
+            for summary in page.streams {
+                let name = summary.stream.aggregate_id().clone();
+                if definition::read(&*stores.store, &name).await?.0.is_some() {
+                    names.push(name);
+                }
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(names),
+            }
+        }
+    }
+
+    /// Ends one that is open: what was answered is kept.
+    async fn end(&self, name: &Text) {
+        let ended = self.open().remove(name);
+        if let Some(ended) = ended {
+            ended.end().await;
+        }
+    }
+
+    /// Ends all.
+    pub(crate) async fn end_all(&self) {
+        let _changing = self.changing.lock().await;
+        let all: Vec<Open> = self.open().drain().map(|(_, open)| open).collect();
+        for open in all {
+            open.end().await;
+        }
+    }
+}
+
+impl Open {
+    async fn end(self) {
+        self.running.stop();
+        for task in self.tasks {
+            // A task that panicked has ended too.
+            let _ = task.await;
+        }
+    }
+}
+
+fn unknown(name: &Text) -> Error {
+    Error::Store(retold_core::Error::NotFound {
+        what: format!("a consumer named {name}"),
+    })
+}
+
+/// Where a consumer begins matters only when it is made.
+fn is_same(kept: &ConsumerSettings, given: &ConsumerSettings) -> bool {
+    let given = ConsumerSettings {
+        start: kept.start,
+        ..given.clone()
+    };
+    *kept == given
+}
+
+async fn start(stores: &Stores, name: &Text, definition: Definition) -> Result<Open, Error> {
+    let Stores {
+        store,
+        side_store,
+        clock,
+    } = stores.clone();
+    // Also where what was kept is lost, a later process has a higher epoch.
+    let seconds = clock.now().as_micros() / 1_000_000;
+    let epoch = side_store
+        .claim_consumer(name, u32::try_from(seconds).unwrap_or(1))
+        .await?;
+    let progress = match side_store.consumer_progress(name).await? {
+        Some(progress) => progress,
+        None => copied_progress(&*store, &definition)?,
+    };
+    check_log(&*store, name, progress.checkpoint.as_ref()).await?;
+    let limits = definition.settings.limits();
+    let now = clock.monotonic();
+    let desk = match progress.checkpoint {
+        None if progress.streams.is_empty() => Desk::new(limits, epoch, definition.after),
+        _ => Desk::resume(limits, epoch, progress, now),
+    };
+    let running = Arc::new(Running::new(
+        name.clone(),
+        (store, side_store),
+        clock,
+        definition.settings.filter.clone(),
+        epoch,
+        desk,
+        definition.paused,
+    ));
+    let tasks = vec![
+        tokio::spawn(Arc::clone(&running).read()),
+        tokio::spawn(Arc::clone(&running).tend()),
+    ];
+    Ok(Open {
+        consumer: Consumer::new(Arc::clone(&running), definition.settings),
+        running,
+        tasks,
+    })
+}
+
+/// How far a consumer had come when that was last copied into the log.
+fn copied_progress(
+    store: &dyn EventStore,
+    definition: &Definition,
+) -> Result<ConsumerProgress, Error> {
+    let Some(copied) = &definition.copied else {
+        return Ok(ConsumerProgress::default());
+    };
+    let streams = copied.streams.iter().map(CopiedStream::progress);
+    Ok(ConsumerProgress {
+        checkpoint: Some(Checkpoint {
+            log_id: store.log_id(),
+            position: copied.position,
+            event_id: copied.event_id,
+        }),
+        streams: streams.collect::<Result<_, _>>()?,
+    })
+}
+
+/// Refuses to go on in a log that is not the one that was read.
+async fn check_log(
+    store: &dyn EventStore,
+    name: &Text,
+    checkpoint: Option<&Checkpoint>,
+) -> Result<(), Error> {
+    let Some(checkpoint) = checkpoint else {
+        return Ok(());
+    };
+    let is_known = store
+        .history()
+        .iter()
+        .any(|era| era.log_id == checkpoint.log_id);
+    let event = definition::event_at(store, checkpoint.position).await?;
+    let fits = match &event {
+        Some(event) => event.metadata.event_id == checkpoint.event_id,
+        // Lost, but not past the end.
+        None => checkpoint.position <= head(store).await?,
+    };
+    match is_known && fits {
+        true => Ok(()),
+        false => Err(Error::ConsumerLog {
+            consumer: name.to_string(),
+            position: checkpoint.position,
+        }),
+    }
+}
+
+async fn head(store: &dyn EventStore) -> Result<Position, Error> {
+    Ok(store.head().await?.position)
+}

@@ -1,0 +1,430 @@
+//! A consumer at work: reads the log and the streams that wait, hands events out, and keeps how
+//! far it has come.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use retold_core::{
+    Checkpoint, Clock, Entry, EventStore, Filter, Position, ProgressChange, RecordedEvent,
+    SideStore, StreamQuery, Subscription, Text,
+};
+use tokio::sync::{Notify, watch};
+
+use super::definition::{self, Copied, CopiedStream};
+use super::desk::{Changes, Delivery, Desk, Fence, Fenced, Now, Want};
+use crate::Error;
+
+/// The pause between two times that progress is kept, unless somebody waits for it.
+const SAVE_PAUSE: Duration = Duration::from_millis(20);
+
+/// The pause after the log could not be read, or progress not be kept.
+const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often progress is copied into the log at most.
+const COPY_PAUSE: Duration = Duration::from_secs(3_600);
+
+/// Events of a stream that are read at once.
+const CATCH_UP_EVENTS: usize = 64;
+
+/// What came of a delivery: it was digested; or why not, and when it is to be tried again.
+pub(super) type Answer = (Fence, Result<(), (Text, Option<Duration>)>);
+
+/// What the tasks of a consumer and its callers share.
+pub(super) struct Running {
+    pub(super) name: Text,
+    pub(super) store: Arc<dyn EventStore>,
+    side_store: Arc<dyn SideStore>,
+    clock: Arc<dyn Clock>,
+    filter: Filter,
+    epoch: u32,
+    state: Mutex<State>,
+    /// Wakes the task that keeps time, reads streams, and keeps progress.
+    wake: Notify,
+    /// Wakes the task that reads the log: there may be room.
+    room: Notify,
+    /// Wakes those who wait for events.
+    ready: Notify,
+    /// How much of what was answered has been kept.
+    kept: watch::Sender<u64>,
+    stopping: watch::Sender<bool>,
+}
+
+pub(super) struct State {
+    pub(super) desk: Desk,
+    pub(super) paused: Option<String>,
+    /// Why it does not go on in this process.
+    pub(super) ended: Option<String>,
+    pub(super) last_error: Option<String>,
+    pub(super) lost: u64,
+    /// Counts answers that are to be kept.
+    answers: u64,
+    /// Somebody waits until what was answered is kept.
+    is_awaited: bool,
+    /// The position that was last copied into the log.
+    copied: Position,
+}
+
+impl Running {
+    pub(super) fn new(
+        name: Text,
+        stores: (Arc<dyn EventStore>, Arc<dyn SideStore>),
+        clock: Arc<dyn Clock>,
+        filter: Filter,
+        epoch: u32,
+        desk: Desk,
+        paused: Option<String>,
+    ) -> Running {
+        let (store, side_store) = stores;
+        let copied = desk.position();
+        Running {
+            name,
+            store,
+            side_store,
+            clock,
+            filter,
+            epoch,
+            state: Mutex::new(State {
+                desk,
+                paused,
+                ended: None,
+                last_error: None,
+                lost: 0,
+                answers: 0,
+                is_awaited: false,
+                copied,
+            }),
+            wake: Notify::new(),
+            room: Notify::new(),
+            ready: Notify::new(),
+            kept: watch::Sender::new(0),
+            stopping: watch::Sender::new(false),
+        }
+    }
+
+    /// Nothing is left half done where a holder panics: each call of the desk is whole.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn now(&self) -> Now {
+        Now {
+            monotonic: self.clock.monotonic(),
+            wall: self.clock.now(),
+        }
+    }
+
+    /// Completes when the consumer stops.
+    pub(super) async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // An error says that the sender is gone, which this holds.
+        let _ = stopping.wait_for(|stops| *stops).await;
+    }
+
+    pub(super) fn stop(&self) {
+        self.stopping.send_replace(true);
+        self.ready.notify_waiters();
+    }
+
+    pub(super) fn has_stopped(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Reads the log for as long as there is room.
+    pub(super) async fn read(self: Arc<Self>) {
+        let after = self.state().desk.read_through();
+        let mut events = Subscription::new(self.store.clone(), after, self.filter.clone());
+        loop {
+            let room = self.room.notified();
+            if self.state().desk.room() == 0 {
+                tokio::select! {
+                    () = room => continue,
+                    () = self.stopped() => return,
+                }
+            }
+            let batch = tokio::select! {
+                batch = events.next() => batch,
+                () = self.stopped() => return,
+            };
+            match batch {
+                Ok(batch) => {
+                    let mut lost = 0;
+                    let events = batch.entries.into_iter().filter_map(|entry| match entry {
+                        Entry::Event(event) => Some(event),
+                        Entry::Lost(_) => {
+                            lost += 1;
+                            None
+                        }
+                    });
+                    let events: Vec<RecordedEvent> = events.collect();
+                    let mut state = self.state();
+                    state.desk.offer(events, batch.complete_through);
+                    state.lost += lost;
+                    drop(state);
+                    self.ready.notify_waiters();
+                    self.wake.notify_one();
+                }
+                Err(error) => self.trouble("read the log", &error).await,
+            }
+        }
+    }
+
+    async fn trouble(&self, what: &str, error: &retold_core::Error) {
+        let consumer = &*self.name;
+        tracing::warn!(consumer, %error, "failed to {what} for a consumer; trying again");
+        self.state().last_error = Some(error.to_string());
+        tokio::select! {
+            () = tokio::time::sleep(TROUBLE_PAUSE) => {}
+            () = self.stopped() => {}
+        }
+    }
+
+    /// Keeps time, reads the streams that wait, and keeps progress, until the consumer stops.
+    pub(super) async fn tend(self: Arc<Self>) {
+        let mut copied_at = self.clock.monotonic();
+        let mut saved_at = self.clock.monotonic();
+        loop {
+            let woken = self.wake.notified();
+            let now = self.now();
+            let (wants, next_time) = {
+                let mut state = self.state();
+                state.desk.tick(now);
+                let wants: Vec<Want> = std::iter::from_fn(|| state.desk.want_next()).collect();
+                (wants, state.desk.next_time())
+            };
+            for want in &wants {
+                self.catch_up(want).await;
+            }
+            let (has_changes, is_awaited) = {
+                let state = self.state();
+                (state.desk.has_changes(), state.is_awaited)
+            };
+            let save_at = saved_at + SAVE_PAUSE;
+            let mut wake_at = next_time;
+            if is_awaited || has_changes && now.monotonic >= save_at {
+                self.save().await;
+                saved_at = now.monotonic;
+            } else if has_changes {
+                wake_at = Some(wake_at.map_or(save_at, |at| at.min(save_at)));
+            }
+            if now.monotonic >= copied_at + COPY_PAUSE {
+                copied_at = now.monotonic;
+                self.copy().await;
+            }
+            self.ready.notify_waiters();
+            self.room.notify_one();
+            if self.has_stopped() {
+                break;
+            }
+            if !wants.is_empty() {
+                continue;
+            }
+            let rest = wake_at.map(|at| at.saturating_sub(self.clock.monotonic()));
+            tokio::select! {
+                () = woken => {}
+                () = tokio::time::sleep(rest.unwrap_or(COPY_PAUSE)) => {}
+                () = self.stopped() => {}
+            }
+        }
+        self.save().await;
+        self.copy().await;
+    }
+
+    /// Reads a part of a stream that left the order of the log.
+    async fn catch_up(&self, want: &Want) {
+        let mut query = StreamQuery::new(want.stream.clone());
+        query.from_sequence = want.from;
+        query.through_position = want.through;
+        query.limit = CATCH_UP_EVENTS;
+        match self.store.read_stream(query).await {
+            Ok(page) => {
+                let mut looked_through = want.from.saturating_sub(1);
+                let mut events = Vec::new();
+                for entry in page.entries {
+                    let Entry::Event(event) = entry else { continue };
+                    looked_through = event.sequence_number;
+                    if self.filter.admits(&event) {
+                        events.push(event);
+                    }
+                }
+                looked_through = page.next.map_or(looked_through, |next| next - 1);
+                let is_end = page.next.is_none();
+                let mut state = self.state();
+                state.desk.caught(want, events, looked_through, is_end);
+            }
+            Err(error) => {
+                let now = self.now().monotonic;
+                self.state().desk.not_caught(want, now);
+                self.trouble("read a stream", &error).await;
+            }
+        }
+    }
+
+    /// Keeps how far the consumer has come.
+    async fn save(&self) {
+        let (changes, answers) = {
+            let mut state = self.state();
+            state.is_awaited = false;
+            (state.desk.changes(), state.answers)
+        };
+        let Some(changes) = changes else {
+            self.kept.send_replace(answers);
+            return;
+        };
+        match self.keep(&changes).await {
+            Ok(true) => {
+                self.kept.send_replace(answers);
+            }
+            Ok(false) => {
+                let reason = "another process has taken the consumer over";
+                tracing::warn!(consumer = &*self.name, reason, "a consumer ends here");
+                self.state().ended = Some(reason.to_owned());
+                self.stop();
+            }
+            Err(error) => {
+                self.state().desk.not_kept(changes);
+                self.trouble("keep the progress", &error).await;
+                self.wake.notify_one();
+            }
+        }
+    }
+
+    async fn keep(&self, changes: &Changes) -> Result<bool, retold_core::Error> {
+        let change = ProgressChange {
+            consumer: self.name.clone(),
+            epoch: self.epoch,
+            checkpoint: self.checkpoint(changes.position).await?,
+            kept: changes.kept.clone(),
+            removed: changes.removed.clone(),
+        };
+        self.side_store.save_progress(change).await
+    }
+
+    /// A position with what tells that the log is still the same.
+    async fn checkpoint(
+        &self,
+        position: Position,
+    ) -> Result<Option<Checkpoint>, retold_core::Error> {
+        if position == 0 {
+            return Ok(None);
+        }
+        let found = definition::event_at(&*self.store, position).await;
+        let event = found.map_err(|error| match error {
+            Error::Store(error) => error,
+            other => retold_core::Error::invalid("position", other.to_string()),
+        })?;
+        Ok(Some(Checkpoint {
+            log_id: self.store.log_id(),
+            position,
+            // What was lost has no id that anybody knows.
+            event_id: event.map_or(uuid::Uuid::nil(), |event| event.metadata.event_id),
+        }))
+    }
+
+    /// Copies how far the consumer has come into the log, if events other than reserved ones were
+    /// finished since.
+    async fn copy(&self) {
+        let (position, streams) = {
+            let state = self.state();
+            let is_news = state.desk.counts.finished > 0 && state.desk.position() > state.copied;
+            if !is_news || state.ended.is_some() {
+                return;
+            }
+            (state.desk.position(), state.desk.progress())
+        };
+        let copied = async {
+            let Some(at) = self.checkpoint(position).await? else {
+                return Ok(());
+            };
+            let copied = Copied {
+                position,
+                event_id: at.event_id,
+                streams: streams.iter().map(CopiedStream::of).collect(),
+            };
+            definition::copy(&*self.store, &self.name, &copied).await
+        };
+        match copied.await {
+            Ok(()) => self.state().copied = position,
+            Err(error) => {
+                let consumer = &*self.name;
+                tracing::warn!(consumer, %error, "failed to copy the progress of a consumer");
+            }
+        }
+    }
+
+    /// Hands out at most so many events.
+    pub(super) fn take(&self, max: usize) -> Vec<Delivery> {
+        let now = self.now().monotonic;
+        let mut state = self.state();
+        if state.paused.is_some() || state.ended.is_some() || self.has_stopped() {
+            return Vec::new();
+        }
+        let taken = std::iter::from_fn(|| state.desk.take(now)).take(max);
+        taken.collect()
+    }
+
+    /// Waits for events; empty when the consumer stops.
+    pub(super) async fn fetch(&self, max: usize) -> Vec<Delivery> {
+        loop {
+            let ready = self.ready.notified();
+            tokio::pin!(ready);
+            // From here on a call to wake is not missed.
+            ready.as_mut().enable();
+            let taken = self.take(max);
+            if !taken.is_empty() || self.has_stopped() {
+                return taken;
+            }
+            tokio::select! {
+                () = ready => {}
+                () = self.stopped() => return Vec::new(),
+            }
+        }
+    }
+
+    /// Takes answers in; gives which of them came too late.
+    pub(super) fn answer(&self, answers: impl IntoIterator<Item = Answer>) -> Vec<Fence> {
+        let now = self.now();
+        let mut late = Vec::new();
+        let mut state = self.state();
+        for (fence, answer) in answers {
+            let outcome = match answer {
+                Ok(()) => state.desk.finish(fence, now.monotonic),
+                Err((error, delay)) => {
+                    state.last_error = Some(error.to_string());
+                    state.desk.fail(fence, error, delay, now)
+                }
+            };
+            match outcome {
+                Ok(()) => state.answers += 1,
+                Err(Fenced) => late.push(fence),
+            }
+        }
+        let is_ready = state.desk.has_ready();
+        drop(state);
+        if is_ready {
+            self.ready.notify_waiters();
+        }
+        self.room.notify_one();
+        self.wake.notify_one();
+        late
+    }
+
+    /// Waits until all that was answered before is kept.
+    pub(super) async fn until_kept(&self) {
+        let answers = {
+            let mut state = self.state();
+            state.is_awaited = true;
+            state.answers
+        };
+        self.wake.notify_one();
+        let mut kept = self.kept.subscribe();
+        tokio::select! {
+            _ = kept.wait_for(|kept| *kept >= answers) => {}
+            () = self.stopped() => {}
+        }
+    }
+
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+        self.ready.notify_waiters();
+    }
+}

@@ -27,10 +27,10 @@ const ROUND: [Point; 11] = [
     batch(4),
     Point::Contiguous { cold: false },
     Point::Scattered { cold: false },
-    Point::Contiguous { cold: true },
-    Point::Scattered { cold: true },
     Point::Log,
     Point::Live,
+    Point::Contiguous { cold: true },
+    Point::Scattered { cold: true },
 ];
 
 const fn one(appenders: usize) -> Point {

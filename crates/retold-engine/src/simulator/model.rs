@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use retold_core::{
-    Append, Condition, Entry, Error, EventId, Identity, NewEvent, Position, RecordedEvent,
+    Append, Condition, Entry, Error, EventId, Identity, Lost, NewEvent, Position, RecordedEvent,
     SequenceNumber, StreamConflict, StreamHead, StreamId, Timestamp,
 };
 
@@ -274,13 +274,23 @@ impl Stream {
     }
 }
 
-/// Whether an event that was read is the one that is kept; a date that is not known yet fits.
+/// Whether an event that was read is the one that is kept; a date that is not known yet fits. Of a
+/// lost event less may be told than before, with the decision that told it, but nothing else.
 pub(super) fn is_same(found: &Entry, kept: &Entry) -> bool {
     match (found, kept) {
         (Entry::Event(found), Entry::Event(kept)) if kept.persisted_at == UNDATED => {
             let mut kept = kept.clone();
             kept.persisted_at = found.persisted_at;
             *found == kept
+        }
+        (Entry::Lost(found), Entry::Lost(kept)) => {
+            let says_nothing = Lost {
+                stream: None,
+                sequence_number: None,
+                event_id: None,
+                ..kept.clone()
+            };
+            found == kept || *found == says_nothing
         }
         _ => found == kept,
     }

@@ -5,7 +5,6 @@ use std::cell::Cell;
 
 /// A way to be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "only tests plant them"))]
 pub(super) enum Bug {
     /// The position moves over what is under way.
     PositionRunsAhead,

@@ -1,3 +1,5 @@
+//! What the desk does, in small stories.
+
 use std::time::Duration;
 
 use retold_core::{Json, NewEvent, RecordedEvent, StreamId, Timestamp};

@@ -126,8 +126,8 @@ impl Consumer {
     /// answers with an error, panics, or takes longer than the lease, is called again; it must
     /// bear to see an event more than once.
     ///
-    /// Completes when the consumer stops: with [`stop`](Self::stop), or with the handle
-    /// ([`Retold::close`](crate::Retold::close)). Handlers that are under way are finished.
+    /// Completes when the handle is [closed](crate::Retold::close), or the consumer is deleted or
+    /// given other settings. Handlers that are under way are finished.
     pub async fn run<H, F, E>(&self, handler: H)
     where
         H: Fn(RecordedEvent) -> F + Send + Sync + 'static,

@@ -36,8 +36,20 @@ pub(crate) async fn stream<T: Target>(
     }))
 }
 
-/// Reads the log from its beginning, to its end or for as long as asked.
+/// Reads the log from its beginning, to its end or for as long as asked: once so that it is in
+/// memory, and once more for the clock.
 pub(crate) async fn log<T: Target>(
+    target: &T,
+    workload: &Workload,
+    lasting: Duration,
+) -> anyhow::Result<Option<Figures>> {
+    if read_log(target, workload, lasting).await?.is_none() {
+        return Ok(None);
+    }
+    read_log(target, workload, lasting).await
+}
+
+async fn read_log<T: Target>(
     target: &T,
     workload: &Workload,
     lasting: Duration,

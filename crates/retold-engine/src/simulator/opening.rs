@@ -211,6 +211,7 @@ impl World {
         // A fork frame may be among what was lost.
         let may_differ = decided.losses.contains(&log_id)
             || self.has_accepted && self.harm.is_any()
+            || has_cut && self.harm.is_sector_harmed
             || !self.harm.older.is_empty();
         assert!(
             log_id == previous_id || may_differ,

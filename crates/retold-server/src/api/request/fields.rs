@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use std::fmt;
 
 use retold::{Json, JsonError, Text, Timestamp, limits};
-use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::de::{
+    self, Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::value::RawValue;
 
 use crate::api::answer::{Code, Problem};
@@ -145,10 +147,10 @@ impl<'a> Fields<'a> {
             }
         };
         // One pass where all are objects; who is not is told apart by a second one.
-        let list = match serde_json::from_str::<Vec<Pairs>>(raw.get()) {
+        let list = match serde_json::from_str::<Objects>(raw.get()) {
             Ok(objects) => {
-                check(objects.len())?;
-                let objects = objects.into_iter();
+                check(objects.length)?;
+                let objects = objects.first.into_iter();
                 objects.map(|pairs| Fields::of_pairs("", pairs)).collect()
             }
             Err(_) => {
@@ -239,6 +241,52 @@ fn plain_text(raw: &RawValue) -> Option<&str> {
 
 /// The pairs of an object, in the order given. Names without escapes are not copied.
 struct Pairs<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+/// Objects of a list that are kept: no list may have more.
+const OBJECTS_MAX: usize = if limits::EVENTS_PER_APPEND_MAX > limits::CONDITIONS_PER_APPEND_MAX {
+    limits::EVENTS_PER_APPEND_MAX
+} else {
+    limits::CONDITIONS_PER_APPEND_MAX
+};
+
+/// A list of objects: its length, and the first of them. A list of millions that fits a body must
+/// not cost more memory than one that is accepted.
+struct Objects<'a> {
+    first: Vec<Pairs<'a>>,
+    length: usize,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Objects<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectsVisitor;
+        impl<'de> Visitor<'de> for ObjectsVisitor {
+            type Value = (Vec<Pairs<'de>>, usize);
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of objects")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let (mut first, mut length) = (Vec::new(), 0);
+                loop {
+                    let is_one = match first.len() < OBJECTS_MAX {
+                        true => list
+                            .next_element()?
+                            .map(|object| first.push(object))
+                            .is_some(),
+                        false => list.next_element::<IgnoredAny>()?.is_some(),
+                    };
+                    if !is_one {
+                        return Ok((first, length));
+                    }
+                    length += 1;
+                }
+            }
+        }
+        let (first, length) = deserializer.deserialize_seq(ObjectsVisitor)?;
+        Ok(Objects { first, length })
+    }
+}
 
 /// A name as the parser hands it on.
 struct Name<'a>(Cow<'a, str>);

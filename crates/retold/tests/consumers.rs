@@ -332,3 +332,115 @@ async fn a_filter_leaves_the_rest_out_and_the_position_moves_all_the_same() {
     assert_eq!(consumer.status().await.unwrap().delivered, 0);
     retold.close().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_acknowledged_for_one_who_was_taken_over() {
+    let first = Retold::open("memory:").await.unwrap();
+    append(&first, "a", 2).await;
+    let side_store: Arc<dyn retold::SideStore> = Arc::new(retold_memory::MemorySideStore::new());
+    let handle = || {
+        let builder = Retold::builder().store(first.store().clone());
+        builder.side_store(side_store.clone()).build()
+    };
+    let (one, other) = (handle().await.unwrap(), handle().await.unwrap());
+    let late = one.consumer("mailer", quick()).await.unwrap();
+    let delivery = late.fetch(1, PATIENCE).await.remove(0);
+    let newer = other.existing_consumer("mailer").await.unwrap();
+    let error = late.acknowledge([delivery.fence]).await.unwrap_err();
+    assert_eq!(error.fence, delivery.fence);
+    assert!(late.status().await.unwrap().ended.is_some());
+    assert_eq!(late.fetch(1, Duration::from_millis(20)).await, []);
+    let again = newer.fetch(1, PATIENCE).await.remove(0);
+    assert_eq!(again.event, delivery.event);
+    assert!(again.fence > delivery.fence);
+    newer.acknowledge([again.fence]).await.unwrap();
+    other.close().await.unwrap();
+    assert!(newer.acknowledge([again.fence]).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_is_under_way_is_finished_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let retold = Retold::open(folder.path()).await.unwrap();
+    append(&retold, "a", 1).await;
+    let consumer = retold.consumer("mailer", quick()).await.unwrap();
+    let began = Arc::new(tokio::sync::Notify::new());
+    let running = tokio::spawn({
+        let began = began.clone();
+        async move {
+            let handler = move |_| {
+                let began = began.clone();
+                async move {
+                    began.notify_one();
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    Ok::<_, Error>(())
+                }
+            };
+            consumer.run(handler).await;
+        }
+    });
+    began.notified().await;
+    retold.close().await.unwrap();
+    running.await.unwrap();
+    drop(retold);
+    let retold = Retold::open(folder.path()).await.unwrap();
+    let consumer = retold.existing_consumer("mailer").await.unwrap();
+    until_finished(&consumer).await;
+    assert_eq!(consumer.status().await.unwrap().delivered, 0);
+    retold.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endless_error_is_kept_in_part() {
+    let retold = Retold::open("memory:").await.unwrap();
+    append(&retold, "a", 1).await;
+    let mut settings = quick();
+    settings.attempts_max = 1;
+    let consumer = retold.consumer("mailer", settings).await.unwrap();
+    let delivery = consumer.fetch(1, PATIENCE).await.remove(0);
+    let error = "\u{1F980}".repeat(1 << 20);
+    consumer.reject(delivery.fence, error, None).await.unwrap();
+    let parked = consumer.parked().remove(0);
+    assert_eq!(parked.error.len(), 1_024);
+    retold.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_the_progress_is_no_reason_for_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut heads = Vec::new();
+    for turn in 0..4 {
+        let retold = Retold::open(folder.path()).await.unwrap();
+        if turn == 0 {
+            append(&retold, "a", 1).await;
+        }
+        let consumer = retold.consumer("mailer", quick()).await.unwrap();
+        if turn == 0 {
+            let delivery = consumer.fetch(1, PATIENCE).await.remove(0);
+            consumer.acknowledge([delivery.fence]).await.unwrap();
+        }
+        until_finished(&consumer).await;
+        retold.close().await.unwrap();
+        drop((consumer, retold));
+        let retold = Retold::open(folder.path()).await.unwrap();
+        heads.push(retold.store().head().await.unwrap().position);
+        retold.close().await.unwrap();
+    }
+    assert_eq!(heads, [3; 4], "the event, the definition, and one copy");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_only_reads_the_log_hands_nothing_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let retold = Retold::open(folder.path()).await.unwrap();
+    append(&retold, "a", 1).await;
+    retold.consumer("mailer", quick()).await.unwrap();
+    let reader = Retold::builder()
+        .read_only()
+        .open(folder.path())
+        .await
+        .unwrap();
+    assert!(reader.existing_consumer("mailer").await.is_err());
+    reader.close().await.unwrap();
+    retold.close().await.unwrap();
+}

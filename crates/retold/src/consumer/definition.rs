@@ -7,11 +7,15 @@ use retold_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::running::shortened;
 use super::settings::{ConsumerSettings, ConsumerStart, check_name};
 use crate::Error;
 
 /// The type of the streams that hold what is decided; the id is the consumer's name.
 pub(super) const STREAM_TYPE: &str = "$consumer";
+
+/// Bytes of an error that are copied into the log: a thousand parked events must fit a payload.
+const COPIED_ERROR_BYTES_MAX: usize = 128;
 
 const CREATED: &str = "consumer.created";
 const CHANGED: &str = "consumer.changed";
@@ -109,7 +113,7 @@ impl CopiedStream {
                 event_id: blocked.event_id,
                 attempts: blocked.attempts,
                 is_parked: blocked.is_parked,
-                error: blocked.error.to_string(),
+                error: shortened(blocked.error.clone(), COPIED_ERROR_BYTES_MAX).to_string(),
                 failed_at: blocked.failed_at,
             }),
         }

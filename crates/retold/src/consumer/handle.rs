@@ -85,10 +85,13 @@ pub struct ConsumerStatus {
     pub lost: u64,
 }
 
-/// An answer that came too late: the lease had run out, or the event was answered for already.
-/// The event is, or was, delivered again.
+/// An answer that came too late: the lease had run out, the event was answered for already, or the
+/// consumer does not go on here. The event is, or was, delivered again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("acknowledge the delivery {fence}: its lease has run out, or it was answered for already")]
+#[error(
+    "take in the answer to the delivery {fence}: its lease has run out, it was answered for already, \
+     or the consumer goes on elsewhere; the event is delivered again unless it was finished"
+)]
 pub struct FencedError {
     /// The delivery.
     pub fence: u64,
@@ -134,6 +137,7 @@ impl Consumer {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: fmt::Display + Send + 'static,
     {
+        let _counted = self.running.count_runner();
         let handler = Arc::new(handler);
         let in_flight_max = self.settings.in_flight_max as usize;
         let mut calls = JoinSet::new();
@@ -190,17 +194,21 @@ impl Consumer {
     /// unless the power fails at once.
     ///
     /// # Errors
-    /// [`FencedError`] for the first that was answered for too late; the others are taken in.
+    /// [`FencedError`] for the first that was answered for too late; the others are taken in. Also
+    /// where the consumer stops before it is kept, or another process has taken it over: then all
+    /// of them are delivered again.
     pub async fn acknowledge(
         &self,
         fences: impl IntoIterator<Item = u64>,
     ) -> Result<(), FencedError> {
         let answers = fences.into_iter().map(|fence| (fence, Ok(())));
+        let answers: Vec<_> = answers.collect();
+        let first = answers.first().map(|(fence, _)| *fence);
         let late = self.running.answer(answers);
-        self.running.until_kept().await;
-        match late.first() {
+        let is_kept = self.running.until_kept().await;
+        match late.first().copied().or(first.filter(|_| !is_kept)) {
             None => Ok(()),
-            Some(fence) => Err(FencedError { fence: *fence }),
+            Some(fence) => Err(FencedError { fence }),
         }
     }
 
@@ -216,8 +224,8 @@ impl Consumer {
         delay: Option<Duration>,
     ) -> Result<(), FencedError> {
         let late = self.running.answer([(fence, Err((error.into(), delay)))]);
-        self.running.until_kept().await;
-        match late.is_empty() {
+        let is_kept = self.running.until_kept().await;
+        match late.is_empty() && is_kept {
             true => Ok(()),
             false => Err(FencedError { fence }),
         }

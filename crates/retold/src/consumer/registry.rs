@@ -162,6 +162,10 @@ async fn start(stores: &Stores, name: &Text, definition: Definition) -> Result<O
         side_store,
         clock,
     } = stores.clone();
+    // Who only reads the log keeps nothing: it would hand out what another process hands out.
+    if let Err(error @ retold_core::Error::Unsupported { .. }) = store.check_writable().await {
+        return Err(error.into());
+    }
     // Also where what was kept is lost, a later process has a higher epoch.
     let seconds = clock.now().as_micros() / 1_000_000;
     let epoch = side_store

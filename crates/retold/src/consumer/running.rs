@@ -23,6 +23,12 @@ const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
 /// How often progress is copied into the log at most.
 const COPY_PAUSE: Duration = Duration::from_secs(3_600);
 
+/// How long handlers that are under way are waited for when the consumer stops.
+const HANDLER_WAIT: Duration = Duration::from_secs(5);
+
+/// Bytes that are kept of what a failed delivery came to.
+const ERROR_BYTES_MAX: usize = 1_024;
+
 /// Events of a stream that are read at once.
 const CATCH_UP_EVENTS: usize = 64;
 
@@ -44,9 +50,19 @@ pub(super) struct Running {
     room: Notify,
     /// Wakes those who wait for events.
     ready: Notify,
-    /// How much of what was answered has been kept.
-    kept: watch::Sender<u64>,
+    kept: watch::Sender<Kept>,
+    /// Handlers that must be waited for at the end.
+    runners: watch::Sender<usize>,
     stopping: watch::Sender<bool>,
+}
+
+/// What of the answers has been kept.
+#[derive(Clone, Copy, Default)]
+struct Kept {
+    /// How many of them.
+    answers: u64,
+    /// Nothing more will be.
+    is_over: bool,
 }
 
 pub(super) struct State {
@@ -60,8 +76,8 @@ pub(super) struct State {
     answers: u64,
     /// Somebody waits until what was answered is kept.
     is_awaited: bool,
-    /// The position that was last copied into the log.
-    copied: Position,
+    /// How many events had been finished or skipped when progress was last copied into the log.
+    copied: u64,
 }
 
 impl Running {
@@ -75,7 +91,6 @@ impl Running {
         paused: Option<String>,
     ) -> Running {
         let (store, side_store) = stores;
-        let copied = desk.position();
         Running {
             name,
             store,
@@ -91,12 +106,13 @@ impl Running {
                 lost: 0,
                 answers: 0,
                 is_awaited: false,
-                copied,
+                copied: 0,
             }),
             wake: Notify::new(),
             room: Notify::new(),
             ready: Notify::new(),
-            kept: watch::Sender::new(0),
+            kept: watch::Sender::default(),
+            runners: watch::Sender::default(),
             stopping: watch::Sender::new(false),
         }
     }
@@ -225,8 +241,30 @@ impl Running {
                 () = self.stopped() => {}
             }
         }
+        let mut runners = self.runners.subscribe();
+        let none_left = runners.wait_for(|runners| *runners == 0);
+        if tokio::time::timeout(HANDLER_WAIT, none_left).await.is_err() {
+            let consumer = &*self.name;
+            tracing::warn!(
+                consumer,
+                "a handler did not finish in time; its event is repeated"
+            );
+        }
         self.save().await;
         self.copy().await;
+        self.kept.send_modify(|kept| kept.is_over = true);
+    }
+
+    /// Counts a caller whose handlers must be waited for, until the value is dropped.
+    pub(super) fn count_runner(&self) -> impl Drop + '_ {
+        struct Counted<'a>(&'a watch::Sender<usize>);
+        impl Drop for Counted<'_> {
+            fn drop(&mut self) {
+                self.0.send_modify(|runners| *runners -= 1);
+            }
+        }
+        self.runners.send_modify(|runners| *runners += 1);
+        Counted(&self.runners)
     }
 
     /// Reads a part of a stream that left the order of the log.
@@ -263,17 +301,18 @@ impl Running {
     async fn save(&self) {
         let (changes, answers) = {
             let mut state = self.state();
+            if state.ended.is_some() {
+                return;
+            }
             state.is_awaited = false;
             (state.desk.changes(), state.answers)
         };
+        let note_kept = || self.kept.send_modify(|kept| kept.answers = answers);
         let Some(changes) = changes else {
-            self.kept.send_replace(answers);
-            return;
+            return note_kept();
         };
         match self.keep(&changes).await {
-            Ok(true) => {
-                self.kept.send_replace(answers);
-            }
+            Ok(true) => note_kept(),
             Ok(false) => {
                 let reason = "another process has taken the consumer over";
                 tracing::warn!(consumer = &*self.name, reason, "a consumer ends here");
@@ -320,16 +359,16 @@ impl Running {
         }))
     }
 
-    /// Copies how far the consumer has come into the log, if events other than reserved ones were
-    /// finished since.
+    /// Copies how far the consumer has come into the log, if an event was finished since: the copy
+    /// alone must not be a reason for the next one.
     async fn copy(&self) {
-        let (position, streams) = {
+        let (done, position, streams) = {
             let state = self.state();
-            let is_news = state.desk.counts.finished > 0 && state.desk.position() > state.copied;
-            if !is_news || state.ended.is_some() {
+            let done = state.desk.counts.finished + state.desk.counts.skipped;
+            if done == state.copied || state.ended.is_some() {
                 return;
             }
-            (state.desk.position(), state.desk.progress())
+            (done, state.desk.position(), state.desk.progress())
         };
         let copied = async {
             let Some(at) = self.checkpoint(position).await? else {
@@ -343,7 +382,7 @@ impl Running {
             definition::copy(&*self.store, &self.name, &copied).await
         };
         match copied.await {
-            Ok(()) => self.state().copied = position,
+            Ok(()) => self.state().copied = done,
             Err(error) => {
                 let consumer = &*self.name;
                 tracing::warn!(consumer, %error, "failed to copy the progress of a consumer");
@@ -389,6 +428,7 @@ impl Running {
             let outcome = match answer {
                 Ok(()) => state.desk.finish(fence, now.monotonic),
                 Err((error, delay)) => {
+                    let error = shortened(error, ERROR_BYTES_MAX);
                     state.last_error = Some(error.to_string());
                     state.desk.fail(fence, error, delay, now)
                 }
@@ -408,8 +448,9 @@ impl Running {
         late
     }
 
-    /// Waits until all that was answered before is kept.
-    pub(super) async fn until_kept(&self) {
+    /// Waits until all that was answered before is kept; false where that will not be: the consumer
+    /// has stopped, or another process has taken it over.
+    pub(super) async fn until_kept(&self) -> bool {
         let answers = {
             let mut state = self.state();
             state.is_awaited = true;
@@ -417,14 +458,21 @@ impl Running {
         };
         self.wake.notify_one();
         let mut kept = self.kept.subscribe();
-        tokio::select! {
-            _ = kept.wait_for(|kept| *kept >= answers) => {}
-            () = self.stopped() => {}
-        }
+        let settled = kept.wait_for(|kept| kept.answers >= answers || kept.is_over);
+        // An error says that the sender is gone, which this holds.
+        settled.await.is_ok_and(|kept| kept.answers >= answers)
     }
 
     pub(super) fn wake(&self) {
         self.wake.notify_one();
         self.ready.notify_waiters();
+    }
+}
+
+/// A text, or as much of its beginning as may be kept.
+pub(super) fn shortened(text: Text, bytes_max: usize) -> Text {
+    match text.len() > bytes_max {
+        true => Text::from(&text[..text.floor_char_boundary(bytes_max)]),
+        false => text,
     }
 }

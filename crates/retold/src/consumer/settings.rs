@@ -15,6 +15,10 @@ const IN_FLIGHT_MAX: u32 = 10_000;
 /// wait for their turn leave something to do.
 const READ_AHEAD: usize = 16;
 
+/// Streams that are remembered for each event that is read ahead: those that are finished ahead of
+/// an event which takes long.
+const LANES: usize = 16;
+
 /// Events that are read ahead at least.
 const READ_AHEAD_MIN: usize = 512;
 
@@ -120,9 +124,12 @@ impl ConsumerSettings {
 
     pub(crate) fn limits(&self) -> Limits {
         let in_flight_max = self.in_flight_max as usize;
+        let read_ahead = (in_flight_max * READ_AHEAD).max(READ_AHEAD_MIN);
         Limits {
             in_flight_max,
-            read_ahead: (in_flight_max * READ_AHEAD).max(READ_AHEAD_MIN),
+            read_ahead,
+            // The streams that wait must leave room for others.
+            lanes_max: read_ahead * LANES + self.parked_streams_max as usize,
             lease: Duration::from_millis(self.lease_ms),
             attempts_max: self.attempts_max,
             backoff: Duration::from_millis(self.retry_backoff_ms),
@@ -157,6 +164,7 @@ pub(crate) fn check_name(name: &Text) -> Result<(), retold_core::Error> {
 pub(crate) struct Limits {
     pub(crate) in_flight_max: usize,
     pub(crate) read_ahead: usize,
+    pub(crate) lanes_max: usize,
     pub(crate) lease: Duration,
     pub(crate) attempts_max: u32,
     pub(crate) backoff: Duration,

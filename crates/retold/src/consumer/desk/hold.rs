@@ -57,6 +57,11 @@ impl Hold {
         }
     }
 
+    /// Nothing can be tried now.
+    pub(super) fn put_off(&mut self, now: Duration) {
+        self.probe_at = now + self.limits.backoff;
+    }
+
     /// Holds if there is reason to. Gives since when nothing has succeeded, where that is found
     /// out now.
     pub(super) fn judge(&mut self, waiting: usize, now: Duration) -> Option<Duration> {
@@ -80,9 +85,9 @@ impl Hold {
         outage.map(|(began, _)| began)
     }
 
-    /// Whether the next attempt on behalf of all is for a new event, if there is one.
+    /// Whether the next attempt on behalf of all is rather for a new event.
     pub(super) fn tries_new_event(&self) -> bool {
-        self.reason == Some(HoldReason::Outage) && self.probes.is_multiple_of(2)
+        self.probes.is_multiple_of(2)
     }
 
     /// A delivery succeeded. True where that ends an outage.

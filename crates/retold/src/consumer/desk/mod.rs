@@ -5,9 +5,13 @@
 //! over what is finished. A stream whose event failed leaves that order: the position passes it
 //! over, nothing of it is copied, and it is read again from the stream once it may go on.
 
+mod catching_up;
+mod decisions;
 mod hold;
+mod keeping;
 mod lane;
 mod planted;
+mod probing;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -182,6 +186,8 @@ impl Desk {
         match self.hold.reason() {
             Some(HoldReason::WaitingStreams) => 0,
             // In an outage new events are tried too, one at a time.
+            // What is finished ahead of an event that takes long is remembered, and bounded.
+            _ if self.lanes.len() >= self.limits.lanes_max => 0,
             _ => self.limits.read_ahead.saturating_sub(self.unfinished.len()),
         }
     }
@@ -281,12 +287,6 @@ impl Desk {
         })
     }
 
-    /// The lane that is tried while the consumer holds, once it has been read.
-    fn probe(&mut self) -> Option<StreamId> {
-        let at = self.ready.iter().position(|s| self.hold.is_probe(s))?;
-        self.ready.remove(at)
-    }
-
     /// Ends a delivery; gives its stream, whose lane has no delivery then.
     fn land(&mut self, fence: Fence) -> Result<StreamId, Fenced> {
         let flight = self.flights.remove(&fence).ok_or(Fenced)?;
@@ -343,26 +343,6 @@ impl Desk {
             self.ahead.insert(lane.through, stream);
         } else {
             self.let_go(&stream);
-        }
-    }
-
-    /// The event that a blocked lane waited for is finished: the rest of it catches up.
-    fn go_on(&mut self, stream: &StreamId) {
-        let Some(lane) = self.lanes.get_mut(stream) else {
-            return;
-        };
-        let Some(obstacle) = &mut lane.obstacle else {
-            return;
-        };
-        self.waiting -= usize::from(obstacle.is_waiting());
-        obstacle.stage = Stage::CatchingUp;
-        obstacle.failed = None;
-        match lane.queue.is_empty() {
-            true => {
-                self.unload(stream);
-                self.want(stream.clone());
-            }
-            false => self.ready.push_back(stream.clone()),
         }
     }
 
@@ -470,18 +450,6 @@ impl Desk {
         self.lanes.get_mut(stream)?.obstacle.as_mut()
     }
 
-    fn want(&mut self, stream: StreamId) {
-        self.wanted.push_back(stream);
-    }
-
-    fn unload(&mut self, stream: &StreamId) {
-        if let Some(obstacle) = self.obstacle(stream)
-            && std::mem::take(&mut obstacle.is_loaded)
-        {
-            self.loaded -= 1;
-        }
-    }
-
     /// Lets time pass: leases run out, and what waited is tried again.
     pub(crate) fn tick(&mut self, now: Now) {
         while let Some((until, fence)) = self.leases.first().copied() {
@@ -504,11 +472,7 @@ impl Desk {
             }
         }
         if self.hold.reason().is_some() {
-            self.look_after_probe();
-            if self.hold.wants_probe(now.monotonic) {
-                self.choose_probe();
-            }
-            return;
+            return self.tend_probe(now.monotonic);
         }
         while let Some((due, stream)) = self.due.first().cloned() {
             if due > now.monotonic {
@@ -519,52 +483,6 @@ impl Desk {
         }
     }
 
-    /// Gives an event up as the one that is tried on behalf of all where it has gone its own way:
-    /// its stream could not be read, or somebody has decided about it.
-    fn look_after_probe(&mut self) {
-        let Some(stream) = self.hold.probed() else {
-            return;
-        };
-        let is_under_way = self.lanes.get(stream).is_some_and(|lane| {
-            let obstacle = lane.obstacle.as_ref();
-            lane.flight.is_some() || obstacle.is_some_and(|obstacle| obstacle.is_loaded)
-        });
-        if !is_under_way && !self.ready.contains(stream) && !self.wanted.contains(stream) {
-            self.hold.give_up_probe();
-        }
-    }
-
-    /// One event is tried on behalf of all: the one that has waited longest since it was tried;
-    /// in an outage every second time a new one, since those that wait may be to blame themselves.
-    fn choose_probe(&mut self) {
-        if self.hold.tries_new_event() {
-            let is_new = |stream: &&StreamId| {
-                let lane = self.lanes.get(*stream);
-                lane.is_some_and(|lane| lane.obstacle.is_none())
-            };
-            if let Some(stream) = self.ready.iter().find(is_new) {
-                return self.hold.probe(stream.clone());
-            }
-        }
-        let waiting = self.lanes.iter().filter_map(|(stream, lane)| {
-            let obstacle = lane.obstacle.as_ref()?;
-            let failed = obstacle.failed.as_ref()?;
-            let is_free = obstacle.is_waiting() && lane.flight.is_none();
-            is_free.then_some((failed.failed_at, stream))
-        });
-        let Some(stream) = waiting.min().map(|(_, stream)| stream.clone()) else {
-            return;
-        };
-        if let Some(obstacle) = self.obstacle(&stream)
-            && let Stage::Waiting { due } = obstacle.stage
-        {
-            self.due.remove(&(due, stream.clone()));
-        }
-        self.hold.probe(stream.clone());
-        self.wanted.retain(|wanted| *wanted != stream);
-        self.want(stream);
-    }
-
     /// When something happens by itself, if nothing else does before.
     pub(crate) fn next_time(&self) -> Option<Duration> {
         let lease = self.leases.first().map(|(until, _)| *until);
@@ -573,197 +491,6 @@ impl Desk {
             None => self.due.first().map(|(due, _)| *due),
         };
         [lease, retry].into_iter().flatten().min()
-    }
-
-    /// The next part of a stream that must be read.
-    pub(crate) fn want_next(&mut self) -> Option<Want> {
-        loop {
-            let stream = match self.hold.reason() {
-                None if self.loaded >= self.limits.in_flight_max => return None,
-                None => self.wanted.pop_front()?,
-                // Whatever else has been read waits until the probe has succeeded.
-                Some(_) => {
-                    let mut wanted = self.wanted.iter();
-                    let at = wanted.position(|stream| self.hold.is_probe(stream))?;
-                    self.wanted.remove(at)?
-                }
-            };
-            let Some(lane) = self.lanes.get_mut(&stream) else {
-                continue;
-            };
-            let Some(obstacle) = lane.obstacle.as_mut().filter(|o| !o.is_loaded) else {
-                continue;
-            };
-            obstacle.is_loaded = true;
-            self.loaded += 1;
-            // After a restart the reader of the log may be behind the event that failed.
-            let failed_at = obstacle.failed.as_ref().map_or(0, |failed| failed.position);
-            let through = self.read_through.max(failed_at);
-            return Some(Want {
-                from: lane.next,
-                stream,
-                through,
-            });
-        }
-    }
-
-    /// A part of a stream was read: the events of it that are asked for, and the sequence number
-    /// behind everything that was looked at.
-    pub(crate) fn caught(
-        &mut self,
-        want: &Want,
-        events: Vec<RecordedEvent>,
-        looked_through: SequenceNumber,
-        is_end: bool,
-    ) {
-        let Some(lane) = self.lanes.get_mut(&want.stream) else {
-            return;
-        };
-        let Some(obstacle) = lane.obstacle.as_mut().filter(|o| o.is_loaded) else {
-            return;
-        };
-        if let Some(first) = events.first() {
-            // Of what is passed over nothing is asked for.
-            lane.next = first.sequence_number;
-            lane.queue = events.into();
-            self.ready.push_back(want.stream.clone());
-            return;
-        }
-        lane.next = lane.next.max(looked_through + 1);
-        let has_read_all =
-            obstacle.passed_through <= want.through || planted::is(Bug::CaughtUpTooEarly);
-        let is_caught_up = is_end && has_read_all;
-        self.unload(&want.stream);
-        if !is_caught_up {
-            return self.want(want.stream.clone());
-        }
-        // The event that it waited for is gone with the damage that was accepted.
-        if let Some(lane) = self.lanes.get_mut(&want.stream)
-            && let Some(obstacle) = lane.obstacle.take()
-        {
-            self.waiting -= usize::from(obstacle.is_waiting());
-            lane.through = lane.through.max(obstacle.passed_through);
-        }
-        self.has_news = true;
-        self.changed.insert(want.stream.clone());
-        self.settle(want.stream.clone());
-    }
-
-    /// A part of a stream could not be read; it is tried again after a while.
-    pub(crate) fn not_caught(&mut self, want: &Want, now: Duration) {
-        self.unload(&want.stream);
-        let due = now + self.limits.pause_after(1, &mut self.draws);
-        self.due.insert((due, want.stream.clone()));
-    }
-
-    /// Tries a parked event again; false where none is parked in the stream.
-    pub(crate) fn replay(&mut self, stream: &StreamId, now: Duration) -> bool {
-        let Some(obstacle) = self.obstacle(stream) else {
-            return false;
-        };
-        if !matches!(obstacle.stage, Stage::Parked { .. }) {
-            return false;
-        }
-        obstacle.wait_until(now);
-        if let Some(failed) = &mut obstacle.failed {
-            failed.attempts = 0;
-        }
-        self.due.insert((now, stream.clone()));
-        self.changed.insert(stream.clone());
-        self.has_news = true;
-        true
-    }
-
-    /// The event that is parked in a stream.
-    pub(crate) fn parked(&self, stream: &StreamId) -> Option<&Blocked> {
-        let obstacle = self.lanes.get(stream)?.obstacle.as_ref()?;
-        let is_parked = matches!(obstacle.stage, Stage::Parked { .. }) && !obstacle.is_loaded;
-        obstacle.failed.as_ref().filter(|_| is_parked)
-    }
-
-    /// Passes a parked event over; gives what it was, none where none is parked in the stream.
-    pub(crate) fn skip(&mut self, stream: &StreamId) -> Option<Blocked> {
-        let lane = self.lanes.get_mut(stream)?;
-        let obstacle = lane.obstacle.as_mut()?;
-        if !matches!(obstacle.stage, Stage::Parked { .. }) || obstacle.is_loaded {
-            return None;
-        }
-        let skipped = obstacle.failed.take()?;
-        obstacle.stage = Stage::CatchingUp;
-        self.waiting -= 1;
-        lane.next += 1;
-        lane.through = skipped.position;
-        self.counts.skipped += 1;
-        self.changed.insert(stream.clone());
-        self.has_news = true;
-        self.want(stream.clone());
-        self.hold.released(self.waiting);
-        Some(skipped)
-    }
-
-    /// Whether something has to be kept.
-    pub(crate) fn has_changes(&self) -> bool {
-        self.has_news || self.position != self.kept_position
-    }
-
-    /// What was to be kept was not.
-    pub(crate) fn not_kept(&mut self, changes: Changes) {
-        self.has_news = true;
-        if planted::is(Bug::ChangesDropped) {
-            return;
-        }
-        self.changed
-            .extend(changes.kept.into_iter().map(|kept| kept.stream));
-        self.removed.extend(changes.removed);
-    }
-
-    /// What has to be kept; none where that is kept already.
-    pub(crate) fn changes(&mut self) -> Option<Changes> {
-        if !self.has_changes() {
-            return None;
-        }
-        self.has_news = false;
-        self.kept_position = self.position;
-        let mut changes = Changes {
-            position: self.position,
-            kept: Vec::new(),
-            removed: std::mem::take(&mut self.removed),
-        };
-        for stream in std::mem::take(&mut self.changed) {
-            let Some(lane) = self.lanes.get_mut(&stream) else {
-                continue;
-            };
-            let is_forgotten = match lane.obstacle.is_some() {
-                true => planted::is(Bug::BlockedNotKept),
-                false => planted::is(Bug::AheadNotKept),
-            };
-            if is_forgotten {
-                continue;
-            }
-            if lane.obstacle.is_some() || lane.through > self.position {
-                lane.is_kept = true;
-                changes.kept.push(lane.progress(stream));
-            } else if std::mem::take(&mut lane.is_kept) {
-                changes.removed.push(stream);
-            }
-        }
-        // A stream that came back after it was let go of is kept, not removed.
-        let kept: HashSet<&StreamId> = changes.kept.iter().map(|kept| &kept.stream).collect();
-        changes.removed.retain(|stream| !kept.contains(stream));
-        Some(changes)
-    }
-
-    /// All that must be kept now.
-    pub(crate) fn progress(&self) -> Vec<StreamProgress> {
-        let kept = self.lanes.iter().filter(|(_, lane)| {
-            let says_something = lane.obstacle.is_some() || lane.through > self.position;
-            says_something && lane.next > 0
-        });
-        let mut progress: Vec<_> = kept
-            .map(|(stream, lane)| lane.progress(stream.clone()))
-            .collect();
-        progress.sort_by(|a, b| a.stream.cmp(&b.stream));
-        progress
     }
 
     pub(crate) fn in_flight(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use retold_core::{
     Blocked, Checkpoint, ConsumerProgress, ProgressChange, SideStore, StreamId, StreamProgress,
-    Text,
+    Tally, Text,
 };
 use uuid::Uuid;
 
@@ -15,6 +15,14 @@ fn checkpoint(position: u64) -> Option<Checkpoint> {
         position,
         event_id: Uuid::from_u128(position.into()),
     })
+}
+
+/// A tally whose numbers use all their bits.
+fn tally(position: u64) -> Tally {
+    let mut tally = Tally::default();
+    tally.add(position);
+    tally.sum |= 1 << 63;
+    tally
 }
 
 fn ahead(stream: StreamId, next: u64, through: u64) -> StreamProgress {
@@ -55,6 +63,7 @@ async fn change(
         checkpoint: checkpoint(position),
         kept,
         removed,
+        tally: tally(position),
     };
     ok(store.save_progress(change).await)
 }
@@ -76,6 +85,7 @@ pub async fn progress_is_kept_as_it_is(places: SidePlaces) {
     let mut expected = ConsumerProgress {
         checkpoint: checkpoint(30),
         streams: kept,
+        tally: tally(30),
     };
     expected.streams.sort_by(|a, b| a.stream.cmp(&b.stream));
     assert_eq!(progress(&*store).await, Some(expected));
@@ -94,6 +104,7 @@ pub async fn progress_is_kept_as_it_is(places: SidePlaces) {
     let expected = ConsumerProgress {
         checkpoint: checkpoint(50),
         streams: kept,
+        tally: tally(50),
     };
     assert_eq!(progress(&*store).await, Some(expected));
     assert_eq!(ok(store.consumer_progress("other").await), None);
@@ -109,6 +120,7 @@ pub async fn progress_before_the_first_event_is_kept(places: SidePlaces) {
         checkpoint: None,
         kept: Vec::new(),
         removed: Vec::new(),
+        tally: Tally::default(),
     };
     assert!(ok(store.save_progress(nothing).await));
     assert_eq!(progress(&*store).await, Some(ConsumerProgress::default()));

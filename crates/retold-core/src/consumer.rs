@@ -11,6 +11,29 @@ pub struct ConsumerProgress {
     pub checkpoint: Option<Checkpoint>,
     /// The streams of which more or less is finished, in their order.
     pub streams: Vec<StreamProgress>,
+    /// All that was ever finished.
+    pub tally: Tally,
+}
+
+/// A count of events and a sum over their positions, by which two sets of events are compared
+/// without a list of either. It finds mistakes, not a forger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// How many events.
+    pub events: u64,
+    /// The sum of their positions, each mixed first (SplitMix64's finalizer), modulo 2^64.
+    pub sum: u64,
+}
+
+impl Tally {
+    /// Counts the event at a position.
+    pub fn add(&mut self, position: Position) {
+        self.events += 1;
+        let mut mixed = position.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        self.sum = self.sum.wrapping_add(mixed ^ (mixed >> 31));
+    }
 }
 
 /// A stream of which more or less is finished than the position of a consumer says.
@@ -57,4 +80,6 @@ pub struct ProgressChange {
     pub kept: Vec<StreamProgress>,
     /// Streams that nothing needs to be kept of.
     pub removed: Vec<StreamId>,
+    /// All that was ever finished.
+    pub tally: Tally,
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use retold_core::{
     Checkpoint, ConsumerProgress, Error, LogId, PointInTime, ProgressChange, ReducerId,
     SequenceNumber, SideStore, Snapshot, SnapshotKey, SnapshotPage, SnapshotQuery, SnapshotScan,
-    SnapshotScanQuery, StreamId, StreamProgress, Text,
+    SnapshotScanQuery, StreamId, StreamProgress, Tally, Text,
 };
 
 /// A side store in memory.
@@ -28,6 +28,7 @@ struct Consumer {
 struct Progress {
     checkpoint: Option<Checkpoint>,
     streams: BTreeMap<StreamId, StreamProgress>,
+    tally: Tally,
 }
 
 /// Stream, sequence number, reducer name, fingerprint: what one snapshot is kept under.
@@ -175,6 +176,7 @@ impl SideStore for MemorySideStore {
         Ok(progress.map(|progress| ConsumerProgress {
             checkpoint: progress.checkpoint,
             streams: progress.streams.values().cloned().collect(),
+            tally: progress.tally,
         }))
     }
 
@@ -187,8 +189,10 @@ impl SideStore for MemorySideStore {
         let progress = kept.progress.get_or_insert_with(|| Progress {
             checkpoint: None,
             streams: BTreeMap::new(),
+            tally: Tally::default(),
         });
         progress.checkpoint = change.checkpoint;
+        progress.tally = change.tally;
         for stream in &change.removed {
             progress.streams.remove(stream);
         }

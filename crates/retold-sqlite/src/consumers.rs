@@ -2,8 +2,8 @@
 //! checksum: a place that was not put in must never be answered with.
 
 use retold_core::{
-    Blocked, Checkpoint, ConsumerProgress, LogId, ProgressChange, StreamId, StreamProgress, Text,
-    Timestamp,
+    Blocked, Checkpoint, ConsumerProgress, LogId, ProgressChange, StreamId, StreamProgress, Tally,
+    Text, Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use uuid::Uuid;
@@ -18,14 +18,17 @@ const CLAIM: &str = "INSERT INTO consumers (name, epoch) VALUES (?1, max(?2, 1))
 
 const EPOCH: &str = "SELECT epoch FROM consumers WHERE name = ?1";
 
-const PROGRESS: &str = "SELECT log_id, position, event_id, checksum
+const PROGRESS: &str = "SELECT log_id, position, event_id, events, sum, checksum
     FROM consumers WHERE name = ?1 AND checksum IS NOT NULL";
 
 const SAVE: &str = "UPDATE consumers
-    SET log_id = ?2, position = ?3, event_id = ?4, checksum = ?5 WHERE name = ?1";
+    SET log_id = ?2, position = ?3, event_id = ?4, events = ?5, sum = ?6, checksum = ?7
+    WHERE name = ?1";
 
 const FORGET: &str = "UPDATE consumers
-    SET log_id = NULL, position = NULL, event_id = NULL, checksum = NULL WHERE name = ?1";
+    SET log_id = NULL, position = NULL, event_id = NULL, events = NULL, sum = NULL,
+        checksum = NULL
+    WHERE name = ?1";
 
 const STREAMS: &str = "SELECT aggregate_type, aggregate_id, next, through, position, event_id,
         attempts, is_parked, error, failed_at, checksum
@@ -41,7 +44,7 @@ const REMOVE_STREAM: &str = "DELETE FROM consumer_streams
 
 const REMOVE_STREAMS: &str = "DELETE FROM consumer_streams WHERE consumer = ?1";
 
-const NEWEST: &str = "SELECT name, log_id, position, event_id, checksum
+const NEWEST: &str = "SELECT name, log_id, position, event_id, events, sum, checksum
     FROM consumers WHERE position IS NOT NULL";
 
 /// Takes a consumer over under a higher epoch.
@@ -66,7 +69,7 @@ pub(crate) fn progress(
         .prepare_cached(PROGRESS)?
         .query_row([consumer], |row| Ok(read_checkpoint(row, 0, consumer)))
         .optional()?;
-    let Some(checkpoint) = found.transpose()? else {
+    let Some((checkpoint, tally)) = found.transpose()? else {
         return Ok(None);
     };
     let mut statement = transaction.prepare_cached(STREAMS)?;
@@ -78,6 +81,7 @@ pub(crate) fn progress(
     Ok(Some(ConsumerProgress {
         checkpoint,
         streams,
+        tally,
     }))
 }
 
@@ -99,7 +103,9 @@ pub(crate) fn save(connection: &mut Connection, change: &ProgressChange) -> Resu
         checkpoint.map(|at| *at.log_id.as_bytes()),
         position.transpose()?,
         checkpoint.map(|at| *at.event_id.as_bytes()),
-        checksum_of_checkpoint(consumer, checkpoint),
+        exact("events", change.tally.events)?,
+        change.tally.sum.cast_signed(),
+        checksum_of_checkpoint(consumer, checkpoint, &change.tally),
     ])?;
     let mut remove = transaction.prepare_cached(REMOVE_STREAM)?;
     for stream in &change.removed {
@@ -145,21 +151,27 @@ pub(crate) fn checkpoints(connection: &mut Connection) -> Result<Vec<Checkpoint>
     let mut checkpoints = Vec::new();
     while let Some(row) = rows.next()? {
         let name: String = row.get(0).map_err(misread)?;
-        checkpoints.extend(read_checkpoint(row, 1, &name)?);
+        checkpoints.extend(read_checkpoint(row, 1, &name)?.0);
     }
     Ok(checkpoints)
 }
 
-/// Reads log id, position, event id and checksum from a column on.
+/// Reads log id, position, event id, the tally and the checksum from a column on.
 fn read_checkpoint(
     row: &Row<'_>,
     first: usize,
     consumer: &str,
-) -> Result<Option<Checkpoint>, Failure> {
+) -> Result<(Option<Checkpoint>, Tally), Failure> {
     let log_id: Option<[u8; 16]> = row.get(first).map_err(misread)?;
     let position: Option<i64> = row.get(first + 1).map_err(misread)?;
     let event_id: Option<[u8; 16]> = row.get(first + 2).map_err(misread)?;
-    let kept: i64 = row.get(first + 3).map_err(misread)?;
+    let events: i64 = row.get(first + 3).map_err(misread)?;
+    let sum: i64 = row.get(first + 4).map_err(misread)?;
+    let kept: i64 = row.get(first + 5).map_err(misread)?;
+    let tally = Tally {
+        events: u64::try_from(events).map_err(damaged)?,
+        sum: sum.cast_unsigned(),
+    };
     let checkpoint = match (log_id, position, event_id) {
         (Some(log_id), Some(position), Some(event_id)) => Some(Checkpoint {
             log_id: LogId::from_bytes(log_id),
@@ -168,8 +180,13 @@ fn read_checkpoint(
         }),
         _ => None,
     };
-    match kept == i64::from(checksum_of_checkpoint(consumer, checkpoint.as_ref())) {
-        true => Ok(checkpoint),
+    match kept
+        == i64::from(checksum_of_checkpoint(
+            consumer,
+            checkpoint.as_ref(),
+            &tally,
+        )) {
+        true => Ok((checkpoint, tally)),
         false => Err(damaged("its checksum differs")),
     }
 }
@@ -214,12 +231,15 @@ fn damaged(reason: impl std::fmt::Display) -> Failure {
     ))
 }
 
-fn checksum_of_checkpoint(consumer: &str, checkpoint: Option<&Checkpoint>) -> u32 {
+fn checksum_of_checkpoint(consumer: &str, checkpoint: Option<&Checkpoint>, tally: &Tally) -> u32 {
+    let (events, sum) = (tally.events.to_le_bytes(), tally.sum.to_le_bytes());
     let Some(at) = checkpoint else {
-        return checksum_of(&[consumer.as_bytes()]);
+        return checksum_of(&[consumer.as_bytes(), &events, &sum]);
     };
     checksum_of(&[
         consumer.as_bytes(),
+        &events,
+        &sum,
         at.log_id.as_bytes(),
         &at.position.to_le_bytes(),
         at.event_id.as_bytes(),

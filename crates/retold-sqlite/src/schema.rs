@@ -48,6 +48,8 @@ const MIGRATIONS: &[&str] = &[
         log_id   BLOB,
         position INTEGER,
         event_id BLOB,
+        events   INTEGER, -- how many were ever finished, and the sum of their mixed positions
+        sum      INTEGER,
         checksum INTEGER -- CRC-32C over all but the epoch; none where nothing was kept
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE consumer_streams (

@@ -81,7 +81,7 @@ pub enum Error {
     /// older copy.
     #[error(
         "go on with the consumer {consumer}: the log is not the one that it had read through \
-         position {position}; delete the consumer and make it again where it is to begin"
+         position {position}; reset the consumer to where it is to begin"
     )]
     ConsumerLog {
         /// The consumer's name.

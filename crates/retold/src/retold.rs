@@ -14,7 +14,9 @@ use crate::aggregate::{Aggregate, Kinds, Load};
 use crate::append::{AppendCall, IntoEvents};
 use crate::bus::Bus;
 use crate::command::{Execute, ExecuteTogether, Together, Turns};
-use crate::consumer::{self, Consumer, ConsumerSettings};
+use crate::consumer::{
+    self, Consumer, ConsumerAudit, ConsumerSettings, ConsumerStart, ConsumerStatus, ParkedEvent,
+};
 use crate::events::Events;
 use crate::fold::{self, Folded, REPLAY_BATCH, Reading, Reducer, Replay, ReplayWith};
 use crate::hot::{HotCounts, HotStates};
@@ -497,6 +499,50 @@ impl Retold {
             .consumers
             .names(&self.inner.consumer_stores())
             .await
+    }
+
+    /// How a consumer stands; it is not opened for that.
+    ///
+    /// # Errors
+    /// [`NotFound`](retold_core::Error::NotFound) where there is none; [`Error::Store`] when it
+    /// cannot be read.
+    pub async fn consumer_status(&self, name: impl Into<Text>) -> Result<ConsumerStatus, Error> {
+        let (stores, name) = (self.inner.consumer_stores(), name.into());
+        self.inner.consumers.status(&stores, &name).await
+    }
+
+    /// The events of a consumer that are parked, by stream; it is not opened for that.
+    ///
+    /// # Errors
+    /// As for [`Retold::consumer_status`].
+    pub async fn consumer_parked(&self, name: impl Into<Text>) -> Result<Vec<ParkedEvent>, Error> {
+        let (stores, name) = (self.inner.consumer_stores(), name.into());
+        self.inner.consumers.parked(&stores, &name).await
+    }
+
+    /// Recomputes from the log what a consumer should have been given, and compares that with what
+    /// it finished. It reads the log from where the consumer began.
+    ///
+    /// # Errors
+    /// As for [`Retold::consumer_status`].
+    pub async fn audit_consumer(&self, name: impl Into<Text>) -> Result<ConsumerAudit, Error> {
+        let (stores, name) = (self.inner.consumer_stores(), name.into());
+        self.inner.consumers.audit(&stores, &name).await
+    }
+
+    /// Sends a consumer to begin anew, with the settings it has: what it had finished, and what is
+    /// parked, is forgotten. It ends where it is open, and goes on once it is opened again.
+    ///
+    /// # Errors
+    /// As for [`Retold::consumer_status`], and [`Invalid`](retold_core::Error::Invalid) when it
+    /// is to begin past the head of the log.
+    pub async fn reset_consumer(
+        &self,
+        name: impl Into<Text>,
+        start: ConsumerStart,
+    ) -> Result<(), Error> {
+        let (stores, name) = (self.inner.consumer_stores(), name.into());
+        self.inner.consumers.reset(&stores, &name, start).await
     }
 
     /// Ends a consumer, and removes it with all that is kept of it. What was decided about it

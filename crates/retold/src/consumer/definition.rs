@@ -23,18 +23,21 @@ const PAUSED: &str = "consumer.paused";
 const RESUMED: &str = "consumer.resumed";
 const SKIPPED: &str = "consumer.skipped";
 const CHECKPOINTED: &str = "consumer.checkpointed";
+const RESET: &str = "consumer.reset";
 const DELETED: &str = "consumer.deleted";
 
 /// What the stream of a consumer comes to.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Definition {
     pub(super) settings: ConsumerSettings,
-    /// Behind which position it began.
+    /// Behind which position it began, or was sent to begin anew.
     pub(super) after: Position,
     /// Why it pauses; none where it does not.
     pub(super) paused: Option<String>,
     /// How far it had come when that was last copied into the log.
     pub(super) copied: Option<Copied>,
+    /// What was passed over since it began.
+    pub(super) skipped: Vec<SkippedEvent>,
     /// How many events its stream has.
     pub(super) sequence: SequenceNumber,
 }
@@ -59,14 +62,25 @@ struct Paused {
     reason: String,
 }
 
-/// The payload of [`SKIPPED`].
+/// The payload of [`RESET`].
 #[derive(Serialize, Deserialize)]
+struct Reset {
+    after: Position,
+}
+
+/// The payload of [`SKIPPED`]: an event that somebody decided to pass over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Skipped {
-    position: Position,
-    event_id: EventId,
-    error: String,
-    reason: String,
+#[non_exhaustive]
+pub struct SkippedEvent {
+    /// Where it is in the log.
+    pub position: Position,
+    /// Its id.
+    pub event_id: EventId,
+    /// What its last attempt came to.
+    pub error: String,
+    /// Why it is passed over.
+    pub reason: String,
 }
 
 /// The payload of [`CHECKPOINTED`]: how far a consumer has come.
@@ -77,6 +91,9 @@ pub(super) struct Copied {
     pub(super) event_id: EventId,
     /// Streams of which more or less is finished.
     pub(super) streams: Vec<CopiedStream>,
+    /// The tally of all that was finished.
+    pub(super) events: u64,
+    pub(super) sum: u64,
 }
 
 /// A stream of which more or less is finished.
@@ -183,6 +200,7 @@ fn apply(
                 after,
                 paused: None,
                 copied: None,
+                skipped: Vec::new(),
                 sequence: 0,
             });
         }
@@ -191,6 +209,12 @@ fn apply(
         (PAUSED, Some(kept)) => kept.paused = Some(payload.decode::<Paused>()?.reason),
         (RESUMED, Some(kept)) => kept.paused = None,
         (CHECKPOINTED, Some(kept)) => kept.copied = Some(payload.decode()?),
+        (SKIPPED, Some(kept)) => kept.skipped.push(payload.decode()?),
+        (RESET, Some(kept)) => {
+            kept.after = payload.decode::<Reset>()?.after;
+            kept.copied = None;
+            kept.skipped.clear();
+        }
         _ => {}
     }
     Ok(())
@@ -274,13 +298,24 @@ pub(super) async fn skip(
     blocked: &retold_core::Blocked,
     reason: &str,
 ) -> Result<(), Error> {
-    let skipped = Skipped {
+    let skipped = SkippedEvent {
         position: blocked.position,
         event_id: blocked.event_id,
         error: blocked.error.to_string(),
         reason: reason.to_owned(),
     };
     decide(store, name, SKIPPED, &skipped, Expected::StreamExists).await
+}
+
+/// Sends a consumer to begin anew.
+pub(super) async fn reset(
+    store: &dyn EventStore,
+    name: &Text,
+    start: ConsumerStart,
+    sequence: SequenceNumber,
+) -> Result<(), Error> {
+    let after = position_of(store, start).await?;
+    decide(store, name, RESET, &Reset { after }, at(sequence)).await
 }
 
 /// Copies how far a consumer has come into the log.

@@ -7,15 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use retold_core::{
-    Blocked, EventId, Position, RecordedEvent, SequenceNumber, StreamId, Text, Timestamp,
-};
+use retold_core::{Blocked, Position, RecordedEvent, StreamId, Text};
 use tokio::task::{JoinError, JoinSet};
 
 use super::definition;
-use super::desk::{self, Fence, HoldReason};
+use super::desk::{self, Fence};
 use super::running::{Answer, Running};
 use super::settings::ConsumerSettings;
+use super::standing::{ConsumerStatus, ParkedEvent, Standing};
 use crate::Error;
 use crate::error::panic_text;
 
@@ -32,57 +31,38 @@ pub struct Delivery {
     pub attempt: u32,
 }
 
-/// An event that is not tried any more until somebody says so, and for which the rest of its
-/// stream waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ParkedEvent {
-    /// The stream that waits.
-    pub stream: StreamId,
-    /// The event's place in it.
-    pub sequence_number: SequenceNumber,
-    /// Its place in the log.
-    pub position: Position,
-    /// Its id.
-    pub event_id: EventId,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// What the last attempt came to.
-    pub error: Text,
-    /// When that was.
-    pub failed_at: Timestamp,
+impl From<desk::Delivery> for Delivery {
+    fn from(delivery: desk::Delivery) -> Delivery {
+        let desk::Delivery {
+            event,
+            fence,
+            attempt,
+        } = delivery;
+        Delivery {
+            event,
+            fence,
+            attempt,
+        }
+    }
 }
 
-/// How a consumer stands.
+/// Why an event could not be digested.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ConsumerStatus {
-    /// Everything at or before it is finished, but for the streams that wait.
-    pub position: Position,
-    /// The newest position of the log.
-    pub head: Position,
-    /// Deliveries under way.
-    pub in_flight: usize,
-    /// Streams whose event failed: those that are tried again, and those that are parked.
-    pub waiting_streams: usize,
-    /// Streams whose event is parked.
-    pub parked_streams: usize,
-    /// Why it pauses, where somebody has paused it.
-    pub paused: Option<String>,
-    /// Why it holds as a whole, where it does: one event is tried now and then.
-    pub held: Option<&'static str>,
-    /// Why it does not go on in this process.
-    pub ended: Option<String>,
-    /// The newest error of a delivery, or of reading.
-    pub last_error: Option<String>,
-    /// Events handed out since it was opened, repeated attempts included.
-    pub delivered: u64,
-    /// Events finished since it was opened.
-    pub finished: u64,
-    /// Attempts that failed since it was opened.
-    pub failed: u64,
-    /// Events that were passed over since they were lost to damage that was accepted.
-    pub lost: u64,
+pub struct Rejection {
+    /// What went wrong, for whoever looks at what is parked.
+    pub error: Text,
+    /// When it is to be tried again; after a pause that grows with each attempt where that is not
+    /// said.
+    pub delay: Option<Duration>,
+}
+
+impl<T: Into<Text>> From<T> for Rejection {
+    fn from(error: T) -> Rejection {
+        Rejection {
+            error: error.into(),
+            delay: None,
+        }
+    }
 }
 
 /// An answer that came too late: the lease had run out, the event was answered for already, or the
@@ -137,6 +117,26 @@ impl Consumer {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: fmt::Display + Send + 'static,
     {
+        let handler = Arc::new(handler);
+        self.run_deliveries(move |delivery| {
+            let handler = Arc::clone(&handler);
+            // The handler is called inside, where its panics are caught, also one before its
+            // first await.
+            async move {
+                let handled = handler(delivery.event).await;
+                handled.map_err(|error| Rejection::from(error.to_string()))
+            }
+        })
+        .await;
+    }
+
+    /// The same for a handler that wants to know which attempt it is, hands the fence on to what
+    /// it writes to, or says when it is to be called again.
+    pub async fn run_deliveries<H, F>(&self, handler: H)
+    where
+        H: Fn(Delivery) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), Rejection>> + Send + 'static,
+    {
         let _counted = self.running.count_runner();
         let handler = Arc::new(handler);
         let in_flight_max = self.settings.in_flight_max as usize;
@@ -156,14 +156,15 @@ impl Consumer {
                     for delivery in deliveries {
                         let handler = Arc::clone(&handler);
                         calls.spawn(async move {
-                            let desk::Delivery { event, fence, .. } = delivery;
-                            // The handler is called inside, so that a panic before its first
-                            // await is caught too. What it leaves half done is its own.
-                            let called = AssertUnwindSafe(async { handler(event).await });
+                            let fence = delivery.fence;
+                            // What a panic leaves half done is the handler's own.
+                            let delivery = Delivery::from(delivery);
+                            let called = AssertUnwindSafe(async { handler(delivery).await });
                             let answer = match called.catch_unwind().await {
-                                Ok(Ok(())) => Ok(()),
-                                Ok(Err(error)) => Err(error.to_string()),
-                                Err(panic) => Err(format!("panicked: {}", panic_text(&*panic))),
+                                Ok(answer) => answer,
+                                Err(panic) => {
+                                    Err(format!("panicked: {}", panic_text(&*panic)).into())
+                                }
                             };
                             (fence, answer)
                         });
@@ -182,12 +183,7 @@ impl Consumer {
     pub async fn fetch(&self, max: usize, wait: Duration) -> Vec<Delivery> {
         let fetched = tokio::time::timeout(wait, self.running.fetch(max)).await;
         let deliveries = fetched.unwrap_or_default().into_iter();
-        let public = deliveries.map(|delivery| Delivery {
-            event: delivery.event,
-            fence: delivery.fence,
-            attempt: delivery.attempt,
-        });
-        public.collect()
+        deliveries.map(Delivery::from).collect()
     }
 
     /// Says that events were digested. When it returns that is kept: they are not delivered again
@@ -266,20 +262,7 @@ impl Consumer {
 
     /// The events that are parked, by stream.
     pub fn parked(&self) -> Vec<ParkedEvent> {
-        let progress = self.running.state().desk.progress().into_iter();
-        let parked = progress.filter_map(|stream| {
-            let blocked = stream.blocked.filter(|blocked| blocked.is_parked)?;
-            Some(ParkedEvent {
-                stream: stream.stream,
-                sequence_number: stream.next,
-                position: blocked.position,
-                event_id: blocked.event_id,
-                attempts: blocked.attempts,
-                error: blocked.error,
-                failed_at: blocked.failed_at,
-            })
-        });
-        parked.collect()
+        self.standing().parked()
     }
 
     /// Tries the parked event of a stream again.
@@ -320,30 +303,18 @@ impl Consumer {
     /// How it stands.
     ///
     /// # Errors
-    /// [`Error::Store`] when the head of the log cannot be read.
+    /// [`Error::Store`] when the log cannot be read.
     pub async fn status(&self) -> Result<ConsumerStatus, Error> {
-        let head = self.running.store.head().await?.position;
-        let parked_streams = self.parked().len();
-        let state = self.running.state();
-        let counts = state.desk.counts;
-        Ok(ConsumerStatus {
-            position: state.desk.position(),
-            head,
-            in_flight: state.desk.in_flight(),
-            waiting_streams: state.desk.waiting(),
-            parked_streams,
-            paused: state.paused.clone(),
-            held: state.desk.held().map(|reason| match reason {
-                HoldReason::WaitingStreams => "too many streams wait",
-                HoldReason::Outage => "every delivery has failed for a while",
-            }),
-            ended: state.ended.clone(),
-            last_error: state.last_error.clone(),
-            delivered: counts.delivered,
-            finished: counts.finished,
-            failed: counts.failed,
-            lost: state.lost,
-        })
+        self.standing().status(&*self.running.store).await
+    }
+
+    /// Waits until everything at or before a position is finished, but for the streams that wait.
+    pub async fn wait_through(&self, position: Position) {
+        self.running.until_reached(position).await;
+    }
+
+    fn standing(&self) -> Standing {
+        Standing::of(&self.running, ConsumerSettings::clone(&self.settings))
     }
 }
 
@@ -354,9 +325,9 @@ fn nothing_parked(stream: &StreamId) -> Error {
 }
 
 /// What came of a call of a handler; none where its task was ended with the runtime.
-fn answer_of(call: Result<(Fence, Result<(), String>), JoinError>) -> Option<Answer> {
+fn answer_of(call: Result<(Fence, Result<(), Rejection>), JoinError>) -> Option<Answer> {
     let (fence, answer) = call.ok()?;
-    Some((fence, answer.map_err(|error| (Text::from(error), None))))
+    Some((fence, answer.map_err(|no| (no.error, no.delay))))
 }
 
 impl fmt::Debug for Consumer {

@@ -28,6 +28,7 @@
 //! # }
 //! ```
 
+mod audit;
 mod definition;
 mod desk;
 mod filter;
@@ -35,8 +36,12 @@ mod handle;
 mod registry;
 mod running;
 mod settings;
+mod standing;
 
-pub use handle::{Consumer, ConsumerStatus, Delivery, FencedError, ParkedEvent};
+pub use audit::ConsumerAudit;
+pub use definition::SkippedEvent;
+pub use handle::{Consumer, Delivery, FencedError, Rejection};
 pub use settings::{ConsumerSettings, ConsumerStart};
+pub use standing::{ConsumerStatus, ParkedEvent};
 
 pub(crate) use registry::{Registry, Stores};

@@ -1,18 +1,20 @@
 //! The consumers of a handle: which there are, and which are open in this process.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use retold_core::{
-    Checkpoint, Clock, ConsumerProgress, EventStore, Position, SideStore, StreamsQuery, Text,
+    Checkpoint, Clock, ConsumerProgress, EventStore, Position, SideStore, StreamsQuery, Tally, Text,
 };
 use tokio::task::JoinHandle;
 
+use super::audit::{self, ConsumerAudit};
 use super::definition::{self, CopiedStream, Definition, STREAM_TYPE};
 use super::desk::Desk;
 use super::handle::Consumer;
 use super::running::Running;
-use super::settings::ConsumerSettings;
+use super::settings::{ConsumerSettings, ConsumerStart};
+use super::standing::{ConsumerStatus, ParkedEvent, Standing};
 use crate::Error;
 
 /// The consumers that are open, by name.
@@ -60,6 +62,12 @@ impl Registry {
                     stores.side_store.forget_consumer(name).await?;
                 }
                 Some(known) if is_same(&known.settings, &settings) => {}
+                Some(known) if known.settings.filter != settings.filter => {
+                    let reason = "a consumer keeps its filter: what a wider one asks for may lie \
+                                  behind it already, and would be skipped in silence; make \
+                                  another consumer";
+                    return Err(retold_core::Error::invalid("filter", reason).into());
+                }
                 Some(known) => {
                     let sequence = known.sequence;
                     definition::change(&*stores.store, name, &settings, sequence).await?;
@@ -89,6 +97,77 @@ impl Registry {
         self.end(name).await;
         definition::delete(&*stores.store, name).await?;
         Ok(stores.side_store.forget_consumer(name).await?)
+    }
+
+    /// Sends a consumer to begin anew.
+    pub(crate) async fn reset(
+        &self,
+        stores: &Stores,
+        name: &Text,
+        start: ConsumerStart,
+    ) -> Result<(), Error> {
+        let _changing = self.changing.lock().await;
+        let (kept, sequence) = definition::read(&*stores.store, name).await?;
+        kept.ok_or_else(|| unknown(name))?;
+        self.end(name).await;
+        // Its end may have been noted in its stream.
+        let (_, sequence) = match definition::read(&*stores.store, name).await? {
+            (None, _) => return Err(unknown(name)),
+            (kept, newest) => (kept, newest.max(sequence)),
+        };
+        definition::reset(&*stores.store, name, start, sequence).await?;
+        Ok(stores.side_store.forget_consumer(name).await?)
+    }
+
+    /// How a consumer stands, which is not opened for that.
+    pub(crate) async fn status(
+        &self,
+        stores: &Stores,
+        name: &Text,
+    ) -> Result<ConsumerStatus, Error> {
+        let standing = self.look_at(stores, name).await?;
+        standing.status(&*stores.store).await
+    }
+
+    /// The events of a consumer that are parked.
+    pub(crate) async fn parked(
+        &self,
+        stores: &Stores,
+        name: &Text,
+    ) -> Result<Vec<ParkedEvent>, Error> {
+        Ok(self.look_at(stores, name).await?.parked())
+    }
+
+    /// Compares what a consumer should have been given with what it finished.
+    pub(crate) async fn audit(&self, stores: &Stores, name: &Text) -> Result<ConsumerAudit, Error> {
+        let definition = definition::read(&*stores.store, name).await?.0;
+        let definition = definition.ok_or_else(|| unknown(name))?;
+        let standing = self.look_at(stores, name).await?;
+        audit::audit(&*stores.store, &definition, standing.progress()).await
+    }
+
+    /// What is known of a consumer, open or not.
+    async fn look_at(&self, stores: &Stores, name: &Text) -> Result<Standing, Error> {
+        if let Some(open) = self.open().get(name) {
+            return Ok(Standing::of(
+                &open.running,
+                open.consumer.settings().clone(),
+            ));
+        }
+        let definition = definition::read(&*stores.store, name).await?.0;
+        let definition = definition.ok_or_else(|| unknown(name))?;
+        let (desk, refused) = match kept_desk(stores, name, &definition, 0).await {
+            Ok(desk) => (desk, None),
+            Err(error @ Error::ConsumerLog { .. }) => {
+                let limits = definition.settings.limits();
+                (
+                    Desk::new(limits, 0, definition.after),
+                    Some(error.to_string()),
+                )
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Standing::closed(name.clone(), definition, desk, refused))
     }
 
     /// The names of all consumers, in order.
@@ -171,17 +250,17 @@ async fn start(stores: &Stores, name: &Text, definition: Definition) -> Result<O
     let epoch = side_store
         .claim_consumer(name, u32::try_from(seconds).unwrap_or(1))
         .await?;
-    let progress = match side_store.consumer_progress(name).await? {
-        Some(progress) => progress,
-        None => copied_progress(&*store, &definition)?,
-    };
-    check_log(&*store, name, progress.checkpoint.as_ref()).await?;
-    let limits = definition.settings.limits();
-    let now = clock.monotonic();
-    let desk = match progress.checkpoint {
-        None if progress.streams.is_empty() => Desk::new(limits, epoch, definition.after),
-        _ => Desk::resume(limits, epoch, progress, now),
-    };
+    let mut desk = kept_desk(stores, name, &definition, epoch).await?;
+    // What somebody decided to pass over is passed over, also where the process died in between.
+    let decided: HashSet<_> = definition.skipped.iter().map(|s| s.event_id).collect();
+    for stream in desk.progress() {
+        if stream
+            .blocked
+            .is_some_and(|b| decided.contains(&b.event_id))
+        {
+            desk.skip(&stream.stream);
+        }
+    }
     let running = Arc::new(Running::new(
         name.clone(),
         (store, side_store),
@@ -202,6 +281,25 @@ async fn start(stores: &Stores, name: &Text, definition: Definition) -> Result<O
     })
 }
 
+/// A consumer as it was kept.
+async fn kept_desk(
+    stores: &Stores,
+    name: &Text,
+    definition: &Definition,
+    epoch: u32,
+) -> Result<Desk, Error> {
+    let progress = match stores.side_store.consumer_progress(name).await? {
+        Some(progress) => progress,
+        None => copied_progress(&*stores.store, definition)?,
+    };
+    check_log(&*stores.store, name, progress.checkpoint.as_ref()).await?;
+    let limits = definition.settings.limits();
+    Ok(match progress.checkpoint {
+        None if progress.streams.is_empty() => Desk::new(limits, epoch, definition.after),
+        _ => Desk::resume(limits, epoch, progress, stores.clock.monotonic()),
+    })
+}
+
 /// How far a consumer had come when that was last copied into the log.
 fn copied_progress(
     store: &dyn EventStore,
@@ -218,6 +316,10 @@ fn copied_progress(
             event_id: copied.event_id,
         }),
         streams: streams.collect::<Result<_, _>>()?,
+        tally: Tally {
+            events: copied.events,
+            sum: copied.sum,
+        },
     })
 }
 

@@ -51,6 +51,8 @@ pub(super) struct Running {
     /// Wakes those who wait for events.
     ready: Notify,
     kept: watch::Sender<Kept>,
+    /// How far everything is finished.
+    reached: watch::Sender<Position>,
     /// Handlers that must be waited for at the end.
     runners: watch::Sender<usize>,
     stopping: watch::Sender<bool>,
@@ -91,6 +93,7 @@ impl Running {
         paused: Option<String>,
     ) -> Running {
         let (store, side_store) = stores;
+        let position = desk.position();
         Running {
             name,
             store,
@@ -112,6 +115,7 @@ impl Running {
             room: Notify::new(),
             ready: Notify::new(),
             kept: watch::Sender::default(),
+            reached: watch::Sender::new(position),
             runners: watch::Sender::default(),
             stopping: watch::Sender::new(false),
         }
@@ -175,6 +179,7 @@ impl Running {
                     let mut state = self.state();
                     state.desk.offer(events, batch.complete_through);
                     state.lost += lost;
+                    self.note_reached(&state);
                     drop(state);
                     self.ready.notify_waiters();
                     self.wake.notify_one();
@@ -334,6 +339,7 @@ impl Running {
             checkpoint: self.checkpoint(changes.position).await?,
             kept: changes.kept.clone(),
             removed: changes.removed.clone(),
+            tally: changes.tally,
         };
         self.side_store.save_progress(change).await
     }
@@ -362,13 +368,14 @@ impl Running {
     /// Copies how far the consumer has come into the log, if an event was finished since: the copy
     /// alone must not be a reason for the next one.
     async fn copy(&self) {
-        let (done, position, streams) = {
+        let (done, position, streams, tally) = {
             let state = self.state();
             let done = state.desk.counts.finished + state.desk.counts.skipped;
             if done == state.copied || state.ended.is_some() {
                 return;
             }
-            (done, state.desk.position(), state.desk.progress())
+            let desk = &state.desk;
+            (done, desk.position(), desk.progress(), desk.tally())
         };
         let copied = async {
             let Some(at) = self.checkpoint(position).await? else {
@@ -378,6 +385,8 @@ impl Running {
                 position,
                 event_id: at.event_id,
                 streams: streams.iter().map(CopiedStream::of).collect(),
+                events: tally.events,
+                sum: tally.sum,
             };
             definition::copy(&*self.store, &self.name, &copied).await
         };
@@ -439,6 +448,7 @@ impl Running {
             }
         }
         let is_ready = state.desk.has_ready();
+        self.note_reached(&state);
         drop(state);
         if is_ready {
             self.ready.notify_waiters();
@@ -446,6 +456,23 @@ impl Running {
         self.room.notify_one();
         self.wake.notify_one();
         late
+    }
+
+    /// Tells those who wait how far everything is finished.
+    fn note_reached(&self, state: &State) {
+        let position = state.desk.position();
+        self.reached.send_if_modified(|reached| {
+            let is_news = *reached != position;
+            *reached = position;
+            is_news
+        });
+    }
+
+    /// Waits until everything through a position is finished.
+    pub(super) async fn until_reached(&self, position: Position) {
+        let mut reached = self.reached.subscribe();
+        // An error says that the sender is gone, which this holds.
+        let _ = reached.wait_for(|reached| *reached >= position).await;
     }
 
     /// Waits until all that was answered before is kept; false where that will not be: the consumer

@@ -70,6 +70,10 @@ pub struct ConsumerSettings {
     pub parked_streams_max: u32,
     /// Seconds in which every delivery has failed before the consumer holds as a whole.
     pub outage_after_s: u64,
+    /// Where a service in front of the library sends the events, in that service's own form. The
+    /// library keeps it and does not read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<serde_json::Value>,
 }
 
 impl Default for ConsumerSettings {
@@ -84,6 +88,7 @@ impl Default for ConsumerSettings {
             retry_backoff_max_ms: 300_000,
             parked_streams_max: 1_000,
             outage_after_s: 60,
+            webhook: None,
         }
     }
 }

@@ -45,6 +45,7 @@ impl Desk {
         self.waiting -= 1;
         lane.next += 1;
         lane.through = skipped.position;
+        self.tally.add(skipped.position);
         self.counts.skipped += 1;
         self.changed.insert(stream.clone());
         self.has_news = true;

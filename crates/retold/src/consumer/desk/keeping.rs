@@ -35,6 +35,7 @@ impl Desk {
             position: self.position,
             kept: Vec::new(),
             removed: std::mem::take(&mut self.removed),
+            tally: self.tally,
         };
         for stream in std::mem::take(&mut self.changed) {
             let Some(lane) = self.lanes.get_mut(&stream) else {

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use retold_core::{
     Blocked, ConsumerProgress, Position, RecordedEvent, SequenceNumber, StreamId, StreamProgress,
-    Text, Timestamp,
+    Tally, Text, Timestamp,
 };
 
 pub(crate) use hold::{Hold, HoldReason};
@@ -68,6 +68,7 @@ pub(crate) struct Changes {
     pub(crate) position: Position,
     pub(crate) kept: Vec<StreamProgress>,
     pub(crate) removed: Vec<StreamId>,
+    pub(crate) tally: Tally,
 }
 
 /// What has been counted since the desk was opened.
@@ -114,6 +115,8 @@ pub(crate) struct Desk {
     kept_position: Position,
     has_news: bool,
     draws: u64,
+    /// All that was ever finished or passed over.
+    tally: Tally,
     pub(crate) counts: Counts,
 }
 
@@ -144,6 +147,7 @@ impl Desk {
             kept_position: position,
             has_news: false,
             draws: u64::from(epoch),
+            tally: Tally::default(),
             counts: Counts::default(),
         }
     }
@@ -157,6 +161,7 @@ impl Desk {
     ) -> Desk {
         let position = progress.checkpoint.map_or(0, |at| at.position);
         let mut desk = Desk::new(limits, epoch, position);
+        desk.tally = progress.tally;
         for kept in progress.streams {
             let stream = kept.stream.clone();
             let lane = Lane::resumed(kept, position, now);
@@ -200,6 +205,11 @@ impl Desk {
     /// Everything at or before it is finished, but for the streams that are blocked.
     pub(crate) fn position(&self) -> Position {
         self.position
+    }
+
+    /// All that was ever finished or passed over.
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
     }
 
     /// Takes in the events that follow in the log; everything through a position was read.
@@ -316,6 +326,7 @@ impl Desk {
         {
             lane.next = event.sequence_number + 1;
             lane.through = event.position;
+            self.tally.add(event.position);
             self.changed.insert(stream.clone());
             match lane.obstacle.is_some() {
                 true => self.go_on(&stream),

@@ -238,6 +238,7 @@ impl World {
                 event_id: Uuid::nil(),
             }),
             streams: streams.into_values().collect(),
+            tally: changes.tally,
         };
         self.kept_finished.clone_from(&self.finished);
     }
@@ -282,6 +283,14 @@ impl World {
         let loaded = obstacles.filter(|obstacle| obstacle.is_loaded);
         let counted = (self.desk.waiting, self.desk.loaded);
         assert_eq!(counted, (waiting.count(), loaded.count()));
+        let mut finished = Tally::default();
+        for event in &self.log {
+            let of_stream = self.finished.get(&event.stream);
+            if of_stream.is_some_and(|f| f.contains(&event.sequence_number)) {
+                finished.add(event.position);
+            }
+        }
+        assert_eq!(self.desk.tally(), finished);
     }
 
     fn step(&mut self) {

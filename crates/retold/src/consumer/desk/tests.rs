@@ -310,6 +310,7 @@ fn what_was_kept_is_where_it_goes_on() {
             event_id: uuid::Uuid::nil(),
         }),
         streams: changes.kept,
+        tally: changes.tally,
     };
     let mut desk = Desk::resume(limits(|_| {}), 2, progress, Duration::ZERO);
     desk.offer(log[3..].to_vec(), 4);

@@ -8,11 +8,13 @@ use axum::http::HeaderMap;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use retold::Retold;
+use tokio::sync::watch;
 
 use crate::guard;
 use crate::metrics::{self, Metrics, Observed};
 use crate::room::Rooms;
 use crate::serve::Limits;
+use crate::webhook::{WebhookOptions, Webhooks};
 
 /// How the service behaves.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +25,8 @@ pub struct Options {
     pub insecure: bool,
     /// What clients may cost.
     pub limits: Limits,
+    /// How webhooks are sent.
+    pub webhooks: WebhookOptions,
 }
 
 /// What every handler shares. Clones share it.
@@ -36,6 +40,8 @@ struct Inner {
     options: Options,
     metrics: Metrics,
     rooms: Rooms,
+    webhooks: Webhooks,
+    stopping: watch::Sender<bool>,
 }
 
 impl App {
@@ -45,6 +51,8 @@ impl App {
             inner: Arc::new(Inner {
                 metrics: Metrics::new(retold.clone()),
                 rooms: Rooms::new(&options.limits),
+                webhooks: Webhooks::new(retold.clone(), &options.webhooks),
+                stopping: watch::Sender::new(false),
                 retold,
                 options,
             }),
@@ -64,6 +72,25 @@ impl App {
     /// What is counted for `/metrics`.
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.inner.metrics
+    }
+
+    /// What sends webhooks.
+    pub(crate) fn webhooks(&self) -> &Webhooks {
+        &self.inner.webhooks
+    }
+
+    /// Says when the service stops.
+    pub(crate) fn stopping(&self) -> &watch::Sender<bool> {
+        &self.inner.stopping
+    }
+
+    /// What a future comes to; none where the service stops before.
+    pub(crate) async fn unless_stopping<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut stopping = self.inner.stopping.subscribe();
+        tokio::select! {
+            output = future => Some(output),
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+        }
     }
 
     /// What requests hold in memory.

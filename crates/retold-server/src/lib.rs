@@ -7,6 +7,8 @@ mod guard;
 mod metrics;
 mod room;
 mod serve;
+mod webhook;
 
 pub use app::{App, Options, router};
 pub use serve::{Limits, ServeError, Server, stop_signal};
+pub use webhook::WebhookOptions;

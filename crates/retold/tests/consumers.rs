@@ -242,7 +242,7 @@ async fn what_is_skipped_and_why_is_kept_in_the_log() {
     settings.attempts_max = 1;
     let consumer = retold.consumer("mailer", settings).await.unwrap();
     let delivery = consumer.fetch(1, PATIENCE).await.remove(0);
-    consumer.reject(delivery.fence, "no", None).await.unwrap();
+    consumer.reject([delivery.fence], "no").await.unwrap();
     assert_eq!(consumer.fetch(1, Duration::from_millis(50)).await, []);
     consumer.skip(&stream("a"), "it was a test").await.unwrap();
     let next = consumer.fetch(1, PATIENCE).await.remove(0);
@@ -347,7 +347,7 @@ async fn nothing_is_acknowledged_for_one_who_was_taken_over() {
     let delivery = late.fetch(1, PATIENCE).await.remove(0);
     let newer = other.existing_consumer("mailer").await.unwrap();
     let error = late.acknowledge([delivery.fence]).await.unwrap_err();
-    assert_eq!(error.fence, delivery.fence);
+    assert_eq!(error.fences, [delivery.fence]);
     assert!(late.status().await.unwrap().ended.is_some());
     assert_eq!(late.fetch(1, Duration::from_millis(20)).await, []);
     let again = newer.fetch(1, PATIENCE).await.remove(0);
@@ -399,7 +399,7 @@ async fn an_endless_error_is_kept_in_part() {
     let consumer = retold.consumer("mailer", settings).await.unwrap();
     let delivery = consumer.fetch(1, PATIENCE).await.remove(0);
     let error = "\u{1F980}".repeat(1 << 20);
-    consumer.reject(delivery.fence, error, None).await.unwrap();
+    consumer.reject([delivery.fence], error).await.unwrap();
     let parked = consumer.parked().remove(0);
     assert_eq!(parked.error.len(), 1_024);
     retold.close().await.unwrap();

@@ -11,7 +11,7 @@ use super::answer::Code;
 use super::schema::ProblemBody;
 
 /// Schemas that refuse what they do not name.
-const STRICT: [&str; 7] = [
+const STRICT: [&str; 16] = [
     "NewEvent",
     "NewEvents",
     "AppendTogether",
@@ -19,6 +19,15 @@ const STRICT: [&str; 7] = [
     "Check",
     "Transition",
     "MakeSnapshot",
+    "ConsumerSettings",
+    "ConsumerFilter",
+    "Webhook",
+    "Fetch",
+    "Acknowledge",
+    "Reject",
+    "Pause",
+    "Skip",
+    "Reset",
 ];
 
 /// Operations whose body may be left out.

@@ -74,5 +74,12 @@ pub(crate) const PROGRESS_INTERVAL: Duration = Duration::from_secs(15);
 /// The highest `waitMs`: what a client and the proxies in between wait for an answer.
 pub(crate) const WAIT_MS_MAX: u64 = 30_000;
 
+/// Deliveries that are fetched unless told otherwise.
+pub(crate) const FETCH_LIMIT_DEFAULT: u64 = 64;
+
+/// The longest `delayMs` that a rejection may ask for: a day. What must wait longer waits for a
+/// person.
+pub(crate) const DELAY_MS_MAX: u64 = 86_400_000;
+
 /// Seconds after which a client that was told to come back may do so.
 pub(crate) const RETRY_AFTER_S: u64 = 1;

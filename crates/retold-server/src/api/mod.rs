@@ -18,6 +18,7 @@ use crate::App;
 
 pub(crate) use answer::{Code, Problem};
 pub(crate) use limits::bytes_of_page;
+pub(crate) use routes::lag_seconds;
 
 /// The routes of the API.
 pub(crate) fn router() -> Router<App> {
@@ -38,6 +39,11 @@ pub(crate) fn router() -> Router<App> {
             "/docs.css",
             get(|| async { fixed("text/css; charset=utf-8", docs::STYLE) }),
         )
+}
+
+/// A fence as a text: in digits of one length, so that the higher one is also the later text.
+pub(crate) fn fence_text(fence: u64) -> String {
+    format!("{fence:019}")
 }
 
 /// Something that never changes while the program runs.

@@ -1,6 +1,7 @@
 //! What is counted, as the text that Prometheus reads: HTTP by route, counted here as it happens,
 //! and what the library counts, read at the moment it is asked for (`library.rs`).
 
+mod consumers;
 mod library;
 
 use std::time::Instant;
@@ -20,6 +21,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use retold::Retold;
 
+use self::consumers::Consumers;
 use crate::App;
 
 /// The form that `prometheus-client` writes, which Prometheus has read since 2.5.
@@ -56,6 +58,7 @@ pub(crate) struct Metrics {
     body_bytes: Gauge,
     answer_bytes: Gauge,
     head: Gauge,
+    consumers: Consumers,
 }
 
 impl Metrics {
@@ -96,6 +99,7 @@ impl Metrics {
             "Time until an answer began",
             Family::clone(&seconds),
         );
+        let consumers = Consumers::register(&mut registry);
         registry.register_collector(Box::new(library::Collected(retold)));
         Metrics {
             registry,
@@ -106,6 +110,7 @@ impl Metrics {
             body_bytes,
             answer_bytes,
             head,
+            consumers,
         }
     }
 
@@ -125,6 +130,7 @@ async fn metrics(State(app): State<App>) -> Response {
     if let Ok(head) = app.retold().store().head().await {
         set(&metrics.head, head.position);
     }
+    metrics.consumers.refresh(app.retold()).await;
     let rooms = app.rooms();
     set(&metrics.body_bytes, rooms.bodies.taken_bytes() as u64);
     set(&metrics.answer_bytes, rooms.answers.taken_bytes() as u64);

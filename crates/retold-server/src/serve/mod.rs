@@ -17,7 +17,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 use self::connection::Guarded;
 pub use self::limits::Limits;
@@ -89,7 +89,9 @@ impl Server {
     /// Those of [`Retold::close`](retold::Retold::close).
     pub async fn run(self, app: App, stop: impl Future<Output = ()>) -> Result<(), retold::Error> {
         let retold = app.retold().clone();
-        let (stopping, is_stopping) = watch::channel(false);
+        let stopping = app.stopping().clone();
+        let is_stopping = stopping.subscribe();
+        app.webhooks().begin(is_stopping.clone()).await?;
         let limits = app.options().limits.clone();
         let connections = app.metrics().connections();
         let service = Service::new(app, is_stopping);

@@ -9,6 +9,7 @@ use crate::support::{document, operations, request, service};
 fn filled(path: &str) -> String {
     path.replace("{aggregateType}", "Issue")
         .replace("{aggregateId}", "1")
+        .replace("{consumer}", "mailer")
         .replace("{eventId}", "00000000-0000-0000-0000-000000000001")
 }
 
@@ -41,6 +42,24 @@ async fn every_call_of_the_design_is_described_and_runs() {
         "GET /v1/machines".into(),
         "GET /v1/machines/{aggregateType}".into(),
         "PUT /v1/machines/{aggregateType}".into(),
+        "GET /v1/consumers".into(),
+        "GET /v1/consumers/{consumer}".into(),
+        "PUT /v1/consumers/{consumer}".into(),
+        "DELETE /v1/consumers/{consumer}".into(),
+        "POST /v1/consumers/{consumer}/fetch".into(),
+        "POST /v1/consumers/{consumer}/ack".into(),
+        "POST /v1/consumers/{consumer}/nack".into(),
+        "POST /v1/consumers/{consumer}/extend".into(),
+        "GET /v1/consumers/{consumer}/live".into(),
+        "POST /v1/consumers/{consumer}/pause".into(),
+        "POST /v1/consumers/{consumer}/resume".into(),
+        "GET /v1/consumers/{consumer}/parked".into(),
+        "POST /v1/consumers/{consumer}/replay".into(),
+        "POST /v1/consumers/{consumer}/skip".into(),
+        "POST /v1/consumers/{consumer}/reset".into(),
+        "GET /v1/consumers/{consumer}/audit".into(),
+        "GET /v1/consumers/{consumer}/webhook/deliveries".into(),
+        "POST /v1/consumers/{consumer}/webhook/test".into(),
         "GET /livez".into(),
         "GET /readyz".into(),
         "GET /v1/info".into(),

@@ -1,11 +1,12 @@
 //! Every row of the error table.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::Method;
-use retold::{Damage, StoreError};
-use serde_json::json;
+use retold::{Damage, Retold, StoreError};
+use serde_json::{Value, json};
 
 use crate::support::{Answer, Service, document, failing, request, service};
 
@@ -240,6 +241,32 @@ async fn codes(service: &Service) -> BTreeSet<String> {
     texts.flat_map(names).collect()
 }
 
+async fn put_json(service: &Service, path: &str, body: &Value) -> Answer {
+    let headers = [("content-type", "application/json")];
+    let request = request(Method::PUT, path, &headers, body.to_string().into());
+    service.send(request).await
+}
+
+/// A service whose consumer `c` has read another log: what is kept beside the log is another's.
+async fn with_another_log() -> Service {
+    let side_store = Arc::new(retold_memory::MemorySideStore::new());
+    let first = Retold::builder().side_store(side_store.clone());
+    let first = Service::over(first.open("memory:").await.unwrap());
+    let second = service().await;
+    for service in [&first, &second] {
+        let made = put_json(service, "/v1/consumers/c", &json!({})).await;
+        made.expect(201);
+    }
+    first.append("Note/1", "t").await;
+    let fetched = first.post("/v1/consumers/c/fetch", json!({"waitMs": 20_000}));
+    let fetched = fetched.await.expect(200);
+    let fences = json!({"fences": [fetched["deliveries"][0]["fence"]]});
+    let kept = first.post("/v1/consumers/c/ack", fences).await;
+    kept.expect_status(204);
+    let mixed = Retold::builder().store(second.retold.store().clone());
+    Service::over(mixed.side_store(side_store).build().await.unwrap())
+}
+
 /// The whole table, each row by a request that meets it, on a store that is made to fail where a
 /// real one cannot be brought to: a code without a row fails this test.
 #[tokio::test]
@@ -304,6 +331,15 @@ async fn every_code_is_met_by_a_request() {
     let recorded = service.get_as("/v1/events", "application/x-ndjson").await;
     let restored = service.post_lines("/v1/restore", recorded.body).await;
     meet(restored, 409, "not_empty");
+
+    let consumer = put_json(&service, "/v1/consumers/c", &json!({})).await;
+    consumer.expect(201);
+    let late = json!({"fences": ["1"]});
+    let late = service.post("/v1/consumers/c/ack", late).await;
+    meet(late, 409, "fenced");
+    let replaced = with_another_log().await;
+    let fetched = replaced.post("/v1/consumers/c/fetch", json!({})).await;
+    meet(fetched, 409, "other_log");
 
     let (reason, event_ids) = (String::new(), Vec::new());
     for (error, status, code) in [

@@ -5,6 +5,7 @@
 mod append;
 mod bad_input;
 mod bulk;
+mod consumers;
 mod document;
 mod errors;
 mod guard;

@@ -13,3 +13,4 @@ mod seed;
 mod slow;
 mod stopped;
 mod support;
+mod webhooks;

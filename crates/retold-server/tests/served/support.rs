@@ -24,11 +24,15 @@ pub(crate) struct Running {
 }
 
 pub(crate) async fn serve(set: impl FnOnce(&mut Limits)) -> Running {
+    serve_with(|options| set(&mut options.limits)).await
+}
+
+pub(crate) async fn serve_with(set: impl FnOnce(&mut Options)) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let retold = Retold::builder().builtin_machines();
     let retold = retold.open(folder.path().join("data")).await.unwrap();
     let mut options = Options::default();
-    set(&mut options.limits);
+    set(&mut options);
     let server = Server::bind("127.0.0.1:0".parse().unwrap(), &options)
         .await
         .unwrap();

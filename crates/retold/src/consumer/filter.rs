@@ -44,3 +44,30 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
         ..Filter::default()
     })
 }
+
+/// Texts of each part of a filter at most: each event is compared with all of them.
+const TEXTS_MAX: usize = 100;
+
+/// Checks that a filter can admit something.
+pub(super) fn check(filter: &Filter) -> Result<(), retold_core::Error> {
+    let refuse = |name: &str, reason: String| {
+        let field = format!("filter.{name}");
+        Err(retold_core::Error::invalid(&field, reason))
+    };
+    let one = |text: &Option<Text>| text.iter().cloned().collect::<Vec<_>>();
+    for (name, texts) in [
+        ("aggregateTypes", &filter.aggregate_types),
+        ("eventTypes", &filter.event_types),
+        ("tags", &filter.tags),
+        ("correlationId", &one(&filter.correlation_id)),
+        ("actor", &one(&filter.actor)),
+    ] {
+        if texts.iter().any(|text| text.is_empty()) {
+            return refuse(name, "must not be empty".to_owned());
+        }
+        if texts.len() > TEXTS_MAX {
+            return refuse(name, format!("must have at most {TEXTS_MAX} entries"));
+        }
+    }
+    Ok(())
+}

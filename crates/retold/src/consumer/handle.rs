@@ -65,16 +65,26 @@ impl<T: Into<Text>> From<T> for Rejection {
     }
 }
 
-/// An answer that came too late: the lease had run out, the event was answered for already, or the
-/// consumer does not go on here. The event is, or was, delivered again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Answers that came too late: the lease had run out, the event was answered for already, or the
+/// consumer does not go on here. The events are, or were, delivered again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "take in the answer to the delivery {fence}: its lease has run out, it was answered for already, \
-     or the consumer goes on elsewhere; the event is delivered again unless it was finished"
+    "take in the answer to {} of the deliveries: its lease has run out, it was answered for \
+     already, or the consumer goes on elsewhere; the event is delivered again unless it was finished",
+    fences.len()
 )]
 pub struct FencedError {
-    /// The delivery.
-    pub fence: u64,
+    /// The deliveries.
+    pub fences: Vec<u64>,
+}
+
+impl FencedError {
+    fn check(fences: Vec<u64>) -> Result<(), FencedError> {
+        match fences.is_empty() {
+            true => Ok(()),
+            false => Err(FencedError { fences }),
+        }
+    }
 }
 
 /// A consumer that is open in this process: [`Retold::consumer`](crate::Retold::consumer).
@@ -190,51 +200,54 @@ impl Consumer {
     /// unless the power fails at once.
     ///
     /// # Errors
-    /// [`FencedError`] for the first that was answered for too late; the others are taken in. Also
-    /// where the consumer stops before it is kept, or another process has taken it over: then all
-    /// of them are delivered again.
+    /// [`FencedError`] for those that were answered for too late; the others are taken in. For all
+    /// of them where the consumer stops before it is kept, or another process has taken it over:
+    /// then they are delivered again.
     pub async fn acknowledge(
         &self,
         fences: impl IntoIterator<Item = u64>,
     ) -> Result<(), FencedError> {
-        let answers = fences.into_iter().map(|fence| (fence, Ok(())));
-        let answers: Vec<_> = answers.collect();
-        let first = answers.first().map(|(fence, _)| *fence);
-        let late = self.running.answer(answers);
-        let is_kept = self.running.until_kept().await;
-        match late.first().copied().or(first.filter(|_| !is_kept)) {
-            None => Ok(()),
-            Some(fence) => Err(FencedError { fence }),
-        }
+        self.answer_all(fences, Ok(())).await
     }
 
-    /// Says that an event could not be digested, and why. It is tried again after `delay`, or
-    /// after a pause that grows with each attempt.
+    /// Says that events could not be digested, and why. They are tried again after the delay that
+    /// is given, or after a pause that grows with each attempt.
     ///
     /// # Errors
-    /// [`FencedError`] where that comes too late.
+    /// As for [`Consumer::acknowledge`].
     pub async fn reject(
         &self,
-        fence: u64,
-        error: impl Into<Text>,
-        delay: Option<Duration>,
+        fences: impl IntoIterator<Item = u64>,
+        rejection: impl Into<Rejection>,
     ) -> Result<(), FencedError> {
-        let late = self.running.answer([(fence, Err((error.into(), delay)))]);
-        let is_kept = self.running.until_kept().await;
-        match late.is_empty() && is_kept {
-            true => Ok(()),
-            false => Err(FencedError { fence }),
+        let Rejection { error, delay } = rejection.into();
+        self.answer_all(fences, Err((error, delay))).await
+    }
+
+    async fn answer_all(
+        &self,
+        fences: impl IntoIterator<Item = u64>,
+        answer: Result<(), (Text, Option<Duration>)>,
+    ) -> Result<(), FencedError> {
+        let fences: Vec<u64> = fences.into_iter().collect();
+        let answers = fences.iter().map(|fence| (*fence, answer.clone()));
+        let late = self.running.answer(answers);
+        match self.running.until_kept().await {
+            true => FencedError::check(late),
+            false => FencedError::check(fences),
         }
     }
 
-    /// Asks for more time: the lease of a delivery begins anew.
+    /// Asks for more time: the leases of deliveries begin anew.
     ///
     /// # Errors
-    /// [`FencedError`] where it has run out.
-    pub fn extend(&self, fence: u64) -> Result<(), FencedError> {
+    /// [`FencedError`] for those that have run out.
+    pub fn extend(&self, fences: impl IntoIterator<Item = u64>) -> Result<(), FencedError> {
         let now = self.running.now().monotonic;
-        let extended = self.running.state().desk.extend(fence, now);
-        extended.map_err(|_| FencedError { fence })
+        let mut state = self.running.state();
+        let late = fences.into_iter();
+        let late = late.filter(|fence| state.desk.extend(*fence, now).is_err());
+        FencedError::check(late.collect())
     }
 
     /// Hands out nothing more until it is [resumed](Self::resume), also after a restart. The
@@ -277,6 +290,19 @@ impl Consumer {
         }
         self.running.until_kept().await;
         Ok(())
+    }
+
+    /// Tries everything that is parked again; gives of how many streams.
+    pub async fn replay_all(&self) -> usize {
+        let now = self.running.now().monotonic;
+        let replayed = {
+            let mut state = self.running.state();
+            let progress = state.desk.progress().into_iter();
+            let replayed = progress.filter(|p| state.desk.replay(&p.stream, now));
+            replayed.count()
+        };
+        self.running.until_kept().await;
+        replayed
     }
 
     /// Passes the parked event of a stream over, so that the rest of it goes on. The event and the

@@ -407,7 +407,13 @@ impl Running {
             return Vec::new();
         }
         let taken = std::iter::from_fn(|| state.desk.take(now)).take(max);
-        taken.collect()
+        let taken: Vec<Delivery> = taken.collect();
+        drop(state);
+        if !taken.is_empty() {
+            // Their leases run out at a time that nobody may be waiting for yet.
+            self.wake.notify_one();
+        }
+        taken
     }
 
     /// Waits for events; empty when the consumer stops.

@@ -9,7 +9,16 @@ use serde::{Deserialize, Serialize};
 const NAME_BYTES_MAX: usize = 64;
 
 /// Deliveries under way at most that may be asked for.
-const IN_FLIGHT_MAX: u32 = 10_000;
+const IN_FLIGHT_MAX: u64 = 10_000;
+
+/// Attempts at most that may be asked for: practically for ever.
+const ATTEMPTS_MAX: u64 = 1_000_000;
+
+/// Streams that wait at most that may be asked for: each is remembered.
+const PARKED_STREAMS_MAX: u64 = 100_000;
+
+/// The longest time that may be asked for: a week. Who waits longer waits for a person.
+const TIME_MS_MAX: u64 = 7 * 86_400_000;
 
 /// Events that are read ahead for each delivery that may be under way: enough that streams which
 /// wait for their turn leave something to do.
@@ -99,23 +108,26 @@ impl ConsumerSettings {
     /// # Errors
     /// [`Invalid`](retold_core::Error::Invalid) names the field that is wrong.
     pub fn check(&self) -> Result<(), retold_core::Error> {
-        let at_least_one = [
-            ("inFlightMax", u64::from(self.in_flight_max)),
-            ("leaseMs", self.lease_ms),
-            ("attemptsMax", u64::from(self.attempts_max)),
-            ("retryBackoffMs", self.retry_backoff_ms),
-            ("parkedStreamsMax", u64::from(self.parked_streams_max)),
-            ("outageAfterS", self.outage_after_s),
+        let bounded = [
+            ("inFlightMax", u64::from(self.in_flight_max), IN_FLIGHT_MAX),
+            ("leaseMs", self.lease_ms, TIME_MS_MAX),
+            ("attemptsMax", u64::from(self.attempts_max), ATTEMPTS_MAX),
+            ("retryBackoffMs", self.retry_backoff_ms, TIME_MS_MAX),
+            ("retryBackoffMaxMs", self.retry_backoff_max_ms, TIME_MS_MAX),
+            (
+                "parkedStreamsMax",
+                u64::from(self.parked_streams_max),
+                PARKED_STREAMS_MAX,
+            ),
+            ("outageAfterS", self.outage_after_s, TIME_MS_MAX / 1_000),
         ];
-        for (name, value) in at_least_one {
-            if value == 0 {
-                return Err(retold_core::Error::invalid(name, "must be at least 1"));
+        for (name, value, max) in bounded {
+            if !(1..=max).contains(&value) {
+                let reason = format!("must be from 1 to {max}");
+                return Err(retold_core::Error::invalid(name, reason));
             }
         }
-        if self.in_flight_max > IN_FLIGHT_MAX {
-            let reason = format!("must be at most {IN_FLIGHT_MAX}");
-            return Err(retold_core::Error::invalid("inFlightMax", reason));
-        }
+        super::filter::check(&self.filter)?;
         if self.retry_backoff_max_ms < self.retry_backoff_ms {
             let reason = "must be at least retryBackoffMs";
             return Err(retold_core::Error::invalid("retryBackoffMaxMs", reason));
@@ -154,9 +166,9 @@ pub(crate) fn check_name(name: &Text) -> Result<(), retold_core::Error> {
         .is_some_and(|b| b.is_ascii_alphanumeric());
     if !begins_well || name.len() > NAME_BYTES_MAX || !name.bytes().all(is_plain) {
         return Err(retold_core::Error::invalid(
-            "name",
+            "consumer",
             format!(
-                "must be 1 to {NAME_BYTES_MAX} of the characters A-Z a-z 0-9 - _ . and begin \
+                "must have a name of 1 to {NAME_BYTES_MAX} of the characters A-Z a-z 0-9 - _ . and begin \
                  with a letter or a digit"
             ),
         ));

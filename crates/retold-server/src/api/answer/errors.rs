@@ -52,6 +52,10 @@ codes! {
         Some("nothing was written; availableTransitions lists what can be done instead");
     IdentityConflict CONFLICT "identity_conflict" "The event id is known with other content"
         Some("nothing was written; a new event needs an id of its own");
+    Fenced CONFLICT "fenced" "The answer came too late"
+        Some("fences lists the deliveries; their events are delivered again unless finished");
+    OtherLog CONFLICT "other_log" "The log is not the one that the consumer had read"
+        Some("reset the consumer to where it is to begin");
     NotEmpty CONFLICT "not_empty" "The store holds events already"
         Some("restore into an empty store, or append the events");
     Conflict PRECONDITION_FAILED "conflict" "A stream is not as expected"
@@ -150,6 +154,9 @@ impl From<Error> for Problem {
             }
             Error::Contended { .. } => Problem::new(Code::Busy, detail),
             Error::Machine(error) => machine(&error),
+            Error::ConsumerLog { position, .. } => {
+                Problem::new(Code::OtherLog, detail).member("position", position.into())
+            }
             _ => {
                 tracing::error!(%error, "failed to serve a request");
                 Problem::new(Code::Internal, "derive what was asked for from the events")

@@ -12,4 +12,4 @@ pub(crate) use errors::Code;
 pub(crate) use json::{etag, json, with_sequence, written};
 pub(crate) use ndjson::{EventPages, NDJSON, ndjson, write_line};
 pub(crate) use problem::Problem;
-pub(crate) use sse::live;
+pub(crate) use sse::{event_stream, live};

@@ -17,7 +17,12 @@ use crate::room::Taken;
 /// Follows the log for as long as the client stays. A slow client is read for later: nothing
 /// is buffered for it beyond one batch.
 pub(crate) fn live(app: App, subscription: Subscription) -> Response {
-    let mut response = Body::from_stream(messages(app, subscription)).into_response();
+    event_stream(Body::from_stream(messages(app, subscription)))
+}
+
+/// A body of server-sent events.
+pub(crate) fn event_stream(body: Body) -> Response {
+    let mut response = body.into_response();
     let headers = response.headers_mut();
     let media_type = HeaderValue::from_static("text/event-stream");
     headers.insert(header::CONTENT_TYPE, media_type);

@@ -47,7 +47,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Refuses an object that gives a field twice: as one of a list may.
-    pub(super) fn refuse_repeated(&self) -> Result<(), Problem> {
+    pub(crate) fn refuse_repeated(&self) -> Result<(), Problem> {
         match repeated(&self.given) {
             None => Ok(()),
             Some(name) => Err(Problem::invalid(

@@ -16,7 +16,7 @@ pub(crate) use body::{Media, SentJson, SentNdjson, SentToml, check_media, read, 
 pub(crate) use event::{EventFields, checks, event_id, new_event, new_events, recorded_event};
 pub(crate) use fields::Fields;
 pub(crate) use lines::{Line, Lines};
-pub(crate) use parameters::{NoParameters, Parameters, whole_number};
+pub(crate) use parameters::{NoParameters, Parameters, wait_time, whole_number};
 pub(crate) use precondition::{expectation, no_expectation};
 pub(crate) use target::{Target, path_text};
 pub(crate) use trace::Trace;

@@ -1,13 +1,15 @@
 //! The parameters of a query: each at most once, none unknown, and the reference to the next
 //! page made of the same ones.
 
+use std::time::Duration;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use retold::{Text, Timestamp};
 
 use crate::api::answer::Problem;
-use crate::api::limits::{NUMBER_MAX, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX};
+use crate::api::limits::{NUMBER_MAX, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, WAIT_MS_MAX};
 
 /// What is escaped in a parameter: all but the unreserved characters of RFC 3986.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
@@ -156,6 +158,16 @@ impl Parameters {
             .collect();
         format!("{}?{}", self.path, pairs.join("&"))
     }
+}
+
+/// How long a client waits for what it asks for: `waitMs`.
+pub(crate) fn wait_time(parameters: &mut Parameters) -> Result<Duration, Problem> {
+    let wait_ms = parameters.number("waitMs")?.unwrap_or(0);
+    if wait_ms > WAIT_MS_MAX {
+        let reason = format!("must be at most {WAIT_MS_MAX}, not {wait_ms}");
+        return Err(Problem::invalid("waitMs", reason));
+    }
+    Ok(Duration::from_millis(wait_ms))
 }
 
 /// Reads a whole number from 0, in digits only.

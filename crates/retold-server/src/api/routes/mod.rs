@@ -2,6 +2,7 @@
 
 mod append;
 mod bulk;
+mod consumers;
 mod events;
 mod health;
 mod log;
@@ -13,6 +14,7 @@ mod state;
 mod streams;
 mod transitions;
 
+pub(crate) use consumers::lag_seconds;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -38,6 +40,7 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(restore::restore))
         .routes(routes!(machines::list_machines))
         .routes(routes!(machines::read_machine, machines::add_machine))
+        .merge(consumers::router())
         .routes(routes!(health::is_alive))
         .routes(routes!(health::is_ready))
         .routes(routes!(health::info))

@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout_at};
 use super::events::unknown_stream;
 use crate::App;
 use crate::api::answer::{Code, Problem, etag, json, with_sequence};
-use crate::api::limits::{PAGE_LIMIT_MAX, WAIT_MS_MAX, bytes_of_page};
-use crate::api::request::{AsJson, Parameters, Target};
+use crate::api::limits::{PAGE_LIMIT_MAX, bytes_of_page};
+use crate::api::request::{AsJson, Parameters, Target, wait_time};
 use crate::api::schema;
 
 /// A state, and what the caller asked to be added to it.
@@ -115,15 +115,6 @@ fn moment(parameters: &mut Parameters) -> Result<PointInTime, Problem> {
         return Err(Problem::invalid(second, reason));
     }
     Ok(point.map_or(PointInTime::Head, |(_, point)| point))
-}
-
-fn wait_time(parameters: &mut Parameters) -> Result<Duration, Problem> {
-    let wait_ms = parameters.number("waitMs")?.unwrap_or(0);
-    if wait_ms > WAIT_MS_MAX {
-        let reason = format!("must be at most {WAIT_MS_MAX}, not {wait_ms}");
-        return Err(Problem::invalid("waitMs", reason));
-    }
-    Ok(Duration::from_millis(wait_ms))
 }
 
 /// Waits until the log has reached a position.

@@ -387,6 +387,9 @@ pub(crate) struct ProblemBody {
     /// Where there is damage, or how far the log is.
     #[schema(nullable = false)]
     position: Option<u64>,
+    /// Of answers that came too late.
+    #[schema(nullable = false)]
+    fences: Option<Vec<String>>,
     /// The line of a restore, counted from 1.
     #[schema(nullable = false)]
     line: Option<u64>,

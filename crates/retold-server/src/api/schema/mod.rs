@@ -4,9 +4,11 @@
 #![allow(dead_code, clippy::large_enum_variant)]
 
 mod answers;
+mod consumers;
 mod parameters;
 mod requests;
 
 pub(crate) use answers::*;
+pub(crate) use consumers::*;
 pub(crate) use parameters::*;
 pub(crate) use requests::*;

@@ -81,6 +81,9 @@ def before_call(context, case, kwargs):
     forms = ["application/json", "application/x-ndjson", "*/*"]
     if case.method.upper() == "GET" and case.path.endswith("/events"):
         case.headers = {**(case.headers or {}), "Accept": forms[chosen]}
+    body = case.body if isinstance(case.body, dict) else {}
+    if isinstance(body.get("waitMs"), int) and WAIT_MS_MAX < body["waitMs"] <= 30_000:
+        case.body["waitMs"] = WAIT_MS_MAX
     wait = str(query.get("waitMs", ""))
     if wait.isdigit() and WAIT_MS_MAX < int(wait) <= 30_000:
         case.query["waitMs"] = WAIT_MS_MAX

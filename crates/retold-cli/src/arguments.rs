@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::client::Location;
 use crate::commands::{
-    append, completions, events, export, import, index, machines, recover, serve, snapshots, state,
-    stats, streams, transition, verify,
+    append, completions, consumers, events, export, import, index, machines, recover, secrets,
+    serve, snapshots, state, stats, streams, transition, verify,
 };
 use crate::demo;
 use crate::torture;
@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Streams(streams::Streams),
     Snapshots(snapshots::Snapshots),
     Machines(machines::Machines),
+    Consumers(consumers::Consumers),
+    Secrets(secrets::Secrets),
     Import(import::Import),
     Export(export::Export),
     Stats(stats::Stats),

@@ -30,6 +30,8 @@ fn help_of_every_command_has_examples() {
         "streams",
         "snapshots",
         "machines",
+        "consumers",
+        "secrets",
         "import",
         "export",
         "stats",

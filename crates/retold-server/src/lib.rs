@@ -11,4 +11,4 @@ mod webhook;
 
 pub use app::{App, Options, router};
 pub use serve::{Limits, ServeError, Server, stop_signal};
-pub use webhook::WebhookOptions;
+pub use webhook::{WebhookOptions, is_secret_id};

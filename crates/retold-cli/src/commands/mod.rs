@@ -3,12 +3,14 @@
 
 pub(crate) mod append;
 pub(crate) mod completions;
+pub(crate) mod consumers;
 pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod index;
 pub(crate) mod machines;
 pub(crate) mod recover;
+pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod snapshots;
 pub(crate) mod state;
@@ -27,6 +29,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
         Command::Serve(serve) => return serve.run(&arguments.store).await,
         Command::Demo(demo) => return demo.run(output).await,
         Command::Completions(completions) => return completions.run(output),
+        Command::Secrets(secrets) => return secrets.run(&arguments.store, output),
         Command::Verify(verify) => return verify.run(&arguments.store, output).await,
         Command::Recover(recover) => return recover.run(&arguments.store, output).await,
         Command::Index(index) => return index.run(&arguments.store, output).await,
@@ -36,6 +39,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
     let opening = match &command {
         Command::Append(_) | Command::Transition(_) | Command::Import(_) => Opening::MayMake,
         Command::Machines(machines) => machines.opening(),
+        Command::Consumers(consumers) => consumers.opening(),
         Command::Events(events) => events.opening(),
         _ => Opening::MustExist,
     };
@@ -48,6 +52,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
         Command::Streams(streams) => streams.run(&client, output).await,
         Command::Snapshots(snapshots) => snapshots.run(&client, output).await,
         Command::Machines(machines) => machines.run(&client, output).await,
+        Command::Consumers(consumers) => consumers.run(&client, output).await,
         Command::Import(import) => import.run(&client, output).await,
         Command::Export(export) => export.run(&client, output).await,
         Command::Stats(stats) => {
@@ -58,6 +63,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
         Command::Serve(_)
         | Command::Demo(_)
         | Command::Completions(_)
+        | Command::Secrets(_)
         | Command::Verify(_)
         | Command::Recover(_)
         | Command::Index(_)

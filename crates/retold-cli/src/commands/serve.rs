@@ -6,6 +6,7 @@ use anyhow::Context;
 use retold::Retold;
 use retold_server::{App, Options, Server, stop_signal};
 
+use super::secrets;
 use crate::client::{Failure, Kind, Location, holder_of_server};
 use crate::logging::{self, LogFormat};
 
@@ -34,6 +35,10 @@ pub(crate) struct Serve {
     #[arg(long)]
     insecure: bool,
 
+    /// Sends webhooks also to addresses that only this machine, or its own network, can reach.
+    #[arg(long)]
+    allow_private_webhooks: bool,
+
     /// The form of the logs.
     #[arg(long, value_enum, default_value = "text")]
     log_format: LogFormat,
@@ -49,6 +54,8 @@ impl Serve {
         };
         let mut options = Options::default();
         options.insecure = self.insecure;
+        options.webhooks.secrets = Some(folder.join(secrets::FOLDER));
+        options.webhooks.allow_private = self.allow_private_webhooks;
         let server = bind(self.listen, &options).await?;
         let stop = stop_signal().context("listen for signals")?;
         let url = server.url();

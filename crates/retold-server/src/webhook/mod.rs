@@ -25,6 +25,7 @@ use self::message::{Attempt, Message};
 use self::secrets::Secrets;
 use self::sender::{Answered, Sender};
 pub(crate) use self::settings::WebhookSettings;
+pub use self::settings::is_secret_id;
 
 /// The pause before a consumer that could not be opened is opened again.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(5);

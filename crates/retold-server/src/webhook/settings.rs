@@ -82,7 +82,7 @@ impl WebhookSettings {
 }
 
 /// Whether a text can be the id of a secret: a file's name, and a part of a variable's.
-pub(crate) fn is_secret_id(id: &str) -> bool {
+pub fn is_secret_id(id: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     id.len() <= SECRET_ID_BYTES_MAX
         && id.bytes().next().is_some_and(|b| b.is_ascii_lowercase())

@@ -47,6 +47,21 @@ pub(super) fn correlation(correlation_id: &str) -> String {
     format!("/correlations/{}", encode(correlation_id))
 }
 
+/// The page of a consumer.
+pub(super) fn consumer(name: &str) -> String {
+    format!("/consumers/{}", encode(name))
+}
+
+/// Where the API takes what is decided about a consumer.
+pub(super) fn consumer_call(name: &str, what: &str) -> String {
+    format!("/v1/consumers/{}/{what}", encode(name))
+}
+
+/// The page of an event.
+pub(super) fn event(event_id: EventId) -> String {
+    format!("/events/{event_id}")
+}
+
 /// The list of streams with its filters, behind `after`.
 pub(super) fn streams(
     aggregate_type: Option<&str>,

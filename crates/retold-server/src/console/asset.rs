@@ -36,6 +36,9 @@ pub(super) static STYLE: Asset = asset!("console.css", "text/css; charset=utf-8"
 /// What is added to the pages where scripts run.
 pub(super) static MODULE: Asset = asset!("console.js", "text/javascript; charset=utf-8");
 
+/// The same for the pages of consumers.
+pub(super) static CONSUMERS: Asset = asset!("consumers.js", "text/javascript; charset=utf-8");
+
 /// The picture in a browser's tab.
 pub(super) static ICON: Asset = asset!("icon.svg", "image/svg+xml");
 
@@ -60,7 +63,7 @@ pub(super) async fn serve(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let mut assets = [&STYLE, &MODULE, &ICON].into_iter();
+    let mut assets = [&STYLE, &MODULE, &CONSUMERS, &ICON].into_iter();
     let Some(asset) = assets.find(|asset| asset.name == name) else {
         return Failure::not_found("There is no file at this address.").into_response();
     };

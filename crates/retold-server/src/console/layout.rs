@@ -7,6 +7,11 @@ use super::{asset, text};
 
 /// A whole page.
 pub(super) fn page(title: &str, content: Markup) -> Markup {
+    page_with(&asset::MODULE, title, content)
+}
+
+/// A whole page with a module of its own.
+pub(super) fn page_with(module: &asset::Asset, title: &str, content: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -17,12 +22,18 @@ pub(super) fn page(title: &str, content: Markup) -> Markup {
                 title { (title) " · Retold" }
                 link rel="icon" type="image/svg+xml" href=(asset::ICON.address());
                 link rel="stylesheet" href=(asset::STYLE.address());
-                script type="module" src=(asset::MODULE.address()) {}
+                script type="module" src=(module.address()) {}
             }
             body {
                 a.skip href="#content" { "Skip to the content" }
                 header.site {
                     a.wordmark href="/" { "Retold" }
+                    nav aria-label="Parts" {
+                        ul {
+                            li { a href="/" { "Streams" } }
+                            li { a href="/consumers" { "Consumers" } }
+                        }
+                    }
                 }
                 main #content tabindex="-1" { (content) }
             }

@@ -4,6 +4,7 @@
 mod address;
 mod answer;
 mod asset;
+mod consumers;
 mod event;
 mod failure;
 mod layout;
@@ -31,6 +32,8 @@ pub(crate) fn router() -> Router<App> {
         )
         .route("/events/{event_id}", get(event::find))
         .route("/correlations/{correlation_id}", get(event::correlation))
+        .route("/consumers", get(consumers::show_all))
+        .route("/consumers/{name}", get(consumers::show))
         .route("/assets/{name}", get(asset::serve))
 }
 

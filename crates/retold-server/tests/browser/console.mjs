@@ -253,6 +253,65 @@ try {
     await sound(page);
   });
 
+  await step("decides about a consumer by mouse", {}, async (page) => {
+    await page.goto(address);
+    await page.getByRole("link", { name: "Consumers" }).click();
+    await page.getByRole("link", { name: "mailer" }).click();
+    await page.getByRole("heading", { level: 1, name: "mailer" }).waitFor();
+    assert.equal(await page.locator(".parked li").count(), 3);
+    await sound(page);
+    await page.getByText("mailbox full").waitFor();
+    await page.locator(".parked li", { hasText: "mailbox full" }).getByRole("button", { name: /^Try again/ }).click();
+    await page.getByText("It is tried again").waitFor();
+    assert.equal(await page.locator(".parked li").count(), 2);
+
+    const other = page.locator(".parked li", { hasText: "no such address" });
+    await other.getByRole("button", { name: /^Pass over/ }).click();
+    await page.getByLabel("Reason, kept in the log").fill("Ben has left");
+    await page.getByRole("button", { name: "Record" }).click();
+    await page.getByText("It is passed over").waitFor();
+    assert.equal(await page.locator(".parked li").count(), 1);
+
+    await page.getByRole("button", { name: "Audit mailer" }).click();
+    await page.getByText(/^Complete through position \d+: .* 1 passed over\.$/).waitFor();
+    await sound(page);
+  });
+
+  await step("pauses a consumer and resumes it by keyboard", {}, async (page) => {
+    await page.goto(`${address}/consumers/mailer`);
+    await page.locator("#pause").focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Why does mailer pause?" }).waitFor();
+    await page.keyboard.press("Escape");
+    assert.equal(await page.locator("#ask").isVisible(), false);
+    await page.locator("#pause").focus();
+    await page.keyboard.press("Enter");
+    await page.keyboard.type("Moving house");
+    await sound(page);
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.locator("#live").getByText("Moving house").waitFor();
+    await page.locator("#resume").focus();
+    await page.keyboard.press("Enter");
+    await page.locator("#pause").waitFor();
+    assert.equal(await page.locator("#told").innerText(), "mailer goes on");
+  });
+
+  await step("tries a receiver out, and is told why it is not reached", {}, async (page) => {
+    await page.goto(`${address}/consumers/notifier`);
+    await page.getByRole("button", { name: "Send a test notifier" }).click();
+    await page.locator("#failed").getByText(/The test was not delivered: failed to find the secret hook/).waitFor();
+    await page.locator("#live").getByText("no answer").waitFor();
+    await sound(page);
+  });
+
+  await step("a consumer is readable without scripts", { javaScriptEnabled: false }, async (page) => {
+    await page.goto(`${address}/consumers/mailer`);
+    assert.match(await page.locator(".facts").innerText(), /Complete through/);
+    assert.ok(await page.locator("#pause").isDisabled());
+  });
+
   for (const colorScheme of ["light", "dark"]) {
     for (const width of [380, 1280]) {
       const options = {
@@ -273,6 +332,10 @@ try {
           hostile: stream("Issue", breakout, 1),
           longest: stream("Issue", LONG_ID),
           correlation: `${address}/correlations/sprint-0`,
+          consumers: `${address}/consumers`,
+          consumer: `${address}/consumers/mailer`,
+          webhook: `${address}/consumers/notifier`,
+          unknown: `${address}/consumers/nobody`,
           missing: stream("Issue", "none"),
           invalid: stream("Issue", "ISSUE-03", "last"),
         };

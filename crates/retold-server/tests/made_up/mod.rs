@@ -1,7 +1,10 @@
 //! A store that is filled with made-up issues, hostile ids and payloads among them, and the
 //! service over it: for the browser test, and for looking at the console while working on it.
 
+use std::time::Duration;
+
 use axum::Router;
+use retold::consumer::ConsumerSettings;
 use retold::{Error, NewEvent, Retold, StreamId, Timestamp, Transition};
 use retold_server::{App, Options};
 use serde_json::json;
@@ -11,6 +14,9 @@ const ISSUES: usize = 60;
 
 /// Events of the long stream: many pages.
 const LONG: usize = 2_000;
+
+/// Far longer than reading the log takes.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A text that tries to break out of wherever it is put.
 pub(crate) const BREAKOUT: &str =
@@ -107,7 +113,31 @@ async fn fill(retold: &Retold) -> Result<(), Error> {
         }
     }
     hostile(retold).await?;
-    long(retold).await
+    long(retold).await?;
+    consumers(retold).await
+}
+
+/// One consumer that has parked a few events and stands at the end, and one with a webhook that
+/// is not sent.
+async fn consumers(retold: &Retold) -> Result<(), Error> {
+    let mut settings = ConsumerSettings::default();
+    settings.filter.aggregate_types = vec!["Issue".into()];
+    settings.attempts_max = 1;
+    let mailer = retold.consumer("mailer", settings.clone()).await?;
+    let errors = [
+        "deliver to ana@example.com: mailbox full".to_owned(),
+        format!("{BREAKOUT} {}", "long".repeat(60)),
+        "deliver to ben@example.com: no such address".to_owned(),
+    ];
+    let taken = mailer.fetch(errors.len(), PATIENCE).await;
+    for (delivery, error) in taken.iter().zip(errors) {
+        // It was taken a moment ago.
+        let _ = mailer.reject([delivery.fence], error).await;
+    }
+    let receiver = json!({"url": "http://127.0.0.1:9/hook", "secret": "hook"});
+    settings.webhook = Some(receiver);
+    retold.consumer("notifier", settings).await?;
+    Ok(())
 }
 
 /// A made-up instant, some hours after the first.

@@ -49,7 +49,7 @@ enum Action {
         wait_ms: Option<u64>,
     },
     /// Makes one, or gives it other settings.
-    Create(Create),
+    Create(Box<Create>),
     /// Hands out nothing more until it is resumed.
     Pause {
         /// Its name.

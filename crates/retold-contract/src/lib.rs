@@ -225,6 +225,7 @@ macro_rules! side_store_contract {
             progress:
                 progress_is_kept_as_it_is,
                 progress_before_the_first_event_is_kept,
+                what_shares_a_transaction_is_kept_or_undone,
                 a_consumer_that_was_taken_over_keeps_nothing,
                 a_consumer_is_forgotten,
                 the_checkpoint_of_a_consumer_is_known;

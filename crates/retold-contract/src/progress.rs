@@ -2,7 +2,7 @@
 
 use retold_core::{
     Blocked, Checkpoint, ConsumerProgress, ProgressChange, SideStore, StreamId, StreamProgress,
-    Tally, Text,
+    Tally, Text, Transacted,
 };
 use uuid::Uuid;
 
@@ -124,6 +124,40 @@ pub async fn progress_before_the_first_event_is_kept(places: SidePlaces) {
     };
     assert!(ok(store.save_progress(nothing).await));
     assert_eq!(progress(&*store).await, Some(ConsumerProgress::default()));
+}
+
+/// Who takes part in the transaction that keeps progress is kept with it or undone with it, or is
+/// refused; and nobody keeps anything under an epoch that is over.
+pub async fn what_shares_a_transaction_is_kept_or_undone(places: SidePlaces) {
+    let (_place, store) = places.create().await;
+    let epoch = ok(store.claim_consumer("mailer", 0).await);
+    let change = |epoch: u32, position: u64| ProgressChange {
+        consumer: Text::from_static("mailer"),
+        epoch,
+        checkpoint: checkpoint(position),
+        kept: vec![ahead(issue("1"), 2, position)],
+        removed: Vec::new(),
+        tally: tally(position),
+    };
+    let first = change(epoch, 10);
+    let kept = store
+        .transact_progress(Box::new(move |_| Some(first)))
+        .await;
+    if matches!(kept, Err(retold_core::Error::Unsupported { .. })) {
+        assert_eq!(progress(&*store).await, None, "what is refused is not done");
+        return;
+    }
+    assert_eq!(ok(kept), Transacted::Kept);
+    let expected = progress(&*store).await;
+    let reached = expected.as_ref().and_then(|progress| progress.checkpoint);
+    assert_eq!(reached, checkpoint(10));
+    let undone = store.transact_progress(Box::new(|_| None)).await;
+    assert_eq!(ok(undone), Transacted::Undone);
+    ok(store.claim_consumer("mailer", 0).await);
+    let late = change(epoch, 20);
+    let late = store.transact_progress(Box::new(move |_| Some(late))).await;
+    assert_eq!(ok(late), Transacted::TakenOver);
+    assert_eq!(progress(&*store).await, expected);
 }
 
 /// Whoever claimed a consumer last is the only one whose changes are kept.

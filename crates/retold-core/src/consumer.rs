@@ -1,6 +1,8 @@
 //! How far a consumer has come, as a side store keeps it: a position, and the streams of which
 //! more or less is finished than the position says.
 
+use std::any::Any;
+
 use crate::{Checkpoint, EventId, Position, SequenceNumber, StreamId, Text, Timestamp};
 
 /// How far a consumer has come.
@@ -82,4 +84,19 @@ pub struct ProgressChange {
     pub removed: Vec<StreamId>,
     /// All that was ever finished.
     pub tally: Tally,
+}
+
+/// What is written in the transaction that keeps progress, and what progress that is; none where
+/// nothing is to be kept.
+pub type ProgressWork = Box<dyn FnOnce(&dyn Any) -> Option<ProgressChange> + Send>;
+
+/// What came of such a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transacted {
+    /// Both are kept.
+    Kept,
+    /// Neither is: there was nothing to be kept.
+    Undone,
+    /// Neither is: the consumer was taken over under a higher epoch.
+    TakenOver,
 }

@@ -24,7 +24,9 @@ mod wire;
 pub use append::{Append, Appended, Condition, Expected, Identity, RestoreBatch};
 pub use block::{EntryRef, EventRef, IdRef, LogBlock};
 pub use clock::{Clock, ClockWarning, PersistedClock, SystemClock};
-pub use consumer::{Blocked, ConsumerProgress, ProgressChange, StreamProgress, Tally};
+pub use consumer::{
+    Blocked, ConsumerProgress, ProgressChange, ProgressWork, StreamProgress, Tally, Transacted,
+};
 pub use digest::EventDigest;
 pub use error::{Damage, Error, StreamConflict};
 pub use event::{Lost, Metadata, NewEvent, RecordedEvent};

@@ -4,8 +4,8 @@
 use async_trait::async_trait;
 
 use crate::{
-    Checkpoint, ConsumerProgress, Error, PointInTime, ProgressChange, ReducerId, SequenceNumber,
-    Snapshot, SnapshotKey, StreamId,
+    Checkpoint, ConsumerProgress, Error, PointInTime, ProgressChange, ProgressWork, ReducerId,
+    SequenceNumber, Snapshot, SnapshotKey, StreamId, Transacted,
 };
 
 /// Which snapshots of a stream to list, newest first.
@@ -124,6 +124,20 @@ pub trait SideStore: Send + Sync + 'static {
     /// Keeps how far a consumer has come. False, and nothing is kept, where it was taken over
     /// under a higher epoch.
     async fn save_progress(&self, change: ProgressChange) -> Result<bool, Error>;
+
+    /// Keeps how far a consumer has come in one transaction with whatever `work` writes beside it.
+    /// It is given the store's own connection, of a type that the store's documents name, and says
+    /// what is to be kept; where it says nothing, all that it wrote is undone.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the store has no transactions that others can take part in;
+    /// that is the default.
+    async fn transact_progress(&self, work: ProgressWork) -> Result<Transacted, Error> {
+        drop(work);
+        Err(Error::Unsupported {
+            what: "writing in the transaction that keeps a consumer's progress".to_owned(),
+        })
+    }
 
     /// Removes all that is kept of a consumer but its epoch.
     async fn forget_consumer(&self, consumer: &str) -> Result<(), Error>;

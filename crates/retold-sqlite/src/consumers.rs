@@ -2,8 +2,8 @@
 //! checksum: a place that was not put in must never be answered with.
 
 use retold_core::{
-    Blocked, Checkpoint, ConsumerProgress, LogId, ProgressChange, StreamId, StreamProgress, Tally,
-    Text, Timestamp,
+    Blocked, Checkpoint, ConsumerProgress, LogId, ProgressChange, ProgressWork, StreamId,
+    StreamProgress, Tally, Text, Timestamp, Transacted,
 };
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use uuid::Uuid;
@@ -87,8 +87,33 @@ pub(crate) fn progress(
 
 /// Keeps a change; false where somebody else has taken the consumer over.
 pub(crate) fn save(connection: &mut Connection, change: &ProgressChange) -> Result<bool, Failure> {
-    let consumer = &*change.consumer;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let is_kept = write(&transaction, change)?;
+    transaction.commit()?;
+    Ok(is_kept)
+}
+
+/// Keeps a change together with what `work` writes.
+pub(crate) fn transact(
+    connection: &mut Connection,
+    work: ProgressWork,
+) -> Result<Transacted, Failure> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let shared: &Connection = &transaction;
+    // A transaction that is dropped is undone.
+    let Some(change) = work(shared) else {
+        return Ok(Transacted::Undone);
+    };
+    if !write(&transaction, &change)? {
+        return Ok(Transacted::TakenOver);
+    }
+    transaction.commit()?;
+    Ok(Transacted::Kept)
+}
+
+/// Writes a change; false, and nothing is written, where the consumer is somebody else's.
+fn write(transaction: &Connection, change: &ProgressChange) -> Result<bool, Failure> {
+    let consumer = &*change.consumer;
     let epoch: Option<i64> = transaction
         .prepare_cached(EPOCH)?
         .query_row([consumer], |row| row.get(0))
@@ -131,8 +156,6 @@ pub(crate) fn save(connection: &mut Connection, change: &ProgressChange) -> Resu
             checksum_of_stream(consumer, stream),
         ])?;
     }
-    drop((remove, keep));
-    transaction.commit()?;
     Ok(true)
 }
 

@@ -9,4 +9,5 @@ mod schema;
 mod snapshots;
 mod store;
 
+pub use rusqlite;
 pub use store::SqliteSideStore;

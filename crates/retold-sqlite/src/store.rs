@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use retold_core::{
-    Checkpoint, ConsumerProgress, Error, PointInTime, ProgressChange, ReducerId, SideStore,
-    Snapshot, SnapshotPage, SnapshotQuery, SnapshotScan, SnapshotScanQuery, StreamId,
+    Checkpoint, ConsumerProgress, Error, PointInTime, ProgressChange, ProgressWork, ReducerId,
+    SideStore, Snapshot, SnapshotPage, SnapshotQuery, SnapshotScan, SnapshotScanQuery, StreamId,
+    Transacted,
 };
 use rusqlite::Connection;
 use tokio::sync::Mutex;
@@ -23,6 +24,10 @@ use crate::{connection, consumers, snapshots};
 /// of it and leaves the file readable (WAL, `synchronous=NORMAL`). The file, with the `-wal`
 /// and the `-shm` beside it, may be deleted while nothing has it open: what it held is derived
 /// from the log again.
+///
+/// What takes part in the transaction that keeps a consumer's progress
+/// ([`SideStore::transact_progress`]) is given a [`rusqlite::Connection`], and may keep tables of
+/// its own in the file: they are no longer only derived, so such a file must not be deleted.
 #[derive(Clone)]
 pub struct SqliteSideStore {
     path: Arc<Path>,
@@ -177,6 +182,14 @@ impl SideStore for SqliteSideStore {
     async fn save_progress(&self, change: ProgressChange) -> Result<bool, Error> {
         self.run("save the progress of a consumer", move |connection| {
             consumers::save(connection, &change)
+        })
+        .await
+    }
+
+    async fn transact_progress(&self, work: ProgressWork) -> Result<Transacted, Error> {
+        let what = "keep the progress of a consumer and what belongs to it";
+        self.run(what, move |connection| {
+            consumers::transact(connection, work)
         })
         .await
     }

@@ -173,8 +173,14 @@ impl RetoldBuilder {
     ) -> Result<Retold, Error> {
         let machines = Registry::load(&*store, self.machines).await?;
         let hot_counts = Arc::<HotCounts>::default();
+        let consumers = Arc::<consumer::Registry>::default();
+        let stores = consumer::Stores {
+            store: store.clone(),
+            side_store: side_store.clone(),
+            clock: self.clock.clone(),
+        };
         Ok(Retold::from_inner(Inner {
-            bus: Bus::new(store.clone()),
+            bus: Bus::new(stores, consumers.clone()),
             store,
             side_store,
             clock: self.clock,
@@ -185,7 +191,7 @@ impl RetoldBuilder {
             hot_counts,
             turns: Turns::default(),
             making: Making::default(),
-            consumers: consumer::Registry::default(),
+            consumers,
             owns_store,
         }))
     }

@@ -342,7 +342,10 @@ pub use aggregate::{
 };
 pub use append::{AppendCall, IntoEvents};
 pub use builder::RetoldBuilder;
-pub use bus::{Bus, BusEvent, BusMetadata, BusStatistics, BusSubscription, topics};
+pub use bus::{
+    Bus, BusEvent, BusMetadata, BusStatistics, BusSubscription, DurableSubscribing, Subscribing,
+    topics,
+};
 pub use command::{
     COMMAND_ATTEMPTS_MAX, Execute, ExecuteError, ExecuteTogether, Executed, Together,
 };
@@ -401,3 +404,8 @@ struct Readme;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../../docs/changing-events.md")]
 struct ChangingEvents;
+
+/// The guide to consumers, as a test.
+#[cfg(all(doctest, feature = "engine"))]
+#[doc = include_str!("../../../docs/consumers.md")]
+struct Consumers;

@@ -49,7 +49,7 @@ pub(crate) struct Inner {
     pub(crate) turns: Turns,
     pub(crate) making: Making,
     pub(crate) bus: Bus,
-    pub(crate) consumers: consumer::Registry,
+    pub(crate) consumers: Arc<consumer::Registry>,
     /// Whether the store was opened here and is therefore closed here.
     pub(crate) owns_store: bool,
 }

@@ -59,7 +59,7 @@ impl Consumers {
         );
         whole(
             "consumer_waiting_streams",
-            "Streams whose event failed, parked ones counted",
+            "Streams behind the position: tried again, parked, or catching up",
             &told.waiting,
         );
         whole(

@@ -4,22 +4,21 @@
 mod event;
 mod pattern;
 mod reader;
+mod subscribing;
 mod subscription;
 
 pub use event::{BusEvent, BusMetadata};
+pub use subscribing::{DurableSubscribing, Subscribing};
 pub use subscription::{BusStatistics, BusSubscription};
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use retold_core::{EventStore, Filter, Subscription};
+use tokio::task::JoinHandle;
 
-use crate::Error;
-use pattern::Pattern;
-use reader::Reader;
-use subscription::{Running, Statistics};
+use crate::consumer;
+use subscription::{Running, Statistics, Stop};
 
 /// The topics of the shipped types.
 pub mod topics {
@@ -49,18 +48,20 @@ type Subscriptions = Arc<Mutex<BTreeMap<u64, Running>>>;
 ///
 /// Delivery is in the order of the log, one event at a time for each subscription, from the
 /// moment of subscribing, and only while the process runs: a handler that fails is not called
-/// again with the same event. Who must not miss one follows the log by position with
-/// [`Retold::subscribe`](crate::Retold::subscribe).
+/// again with the same event. Who must not miss one makes the subscription
+/// [durable](Subscribing::durable).
 pub struct Bus {
-    store: Arc<dyn EventStore>,
+    stores: consumer::Stores,
+    consumers: Arc<consumer::Registry>,
     subscriptions: Subscriptions,
     next_id: AtomicU64,
 }
 
 impl Bus {
-    pub(crate) fn new(store: Arc<dyn EventStore>) -> Bus {
+    pub(crate) fn new(stores: consumer::Stores, consumers: Arc<consumer::Registry>) -> Bus {
         Bus {
-            store,
+            stores,
+            consumers,
             subscriptions: Arc::default(),
             next_id: AtomicU64::new(0),
         }
@@ -71,42 +72,31 @@ impl Bus {
     /// In the topic, `*` stands for any run of characters: `*.events`, or `*` for everything.
     /// A handler that answers with an error, or panics, is logged and counted, and called for the
     /// next event all the same; other handlers do not notice.
+    /// [`durable`](Subscribing::durable) makes the subscription a consumer, which loses nothing.
     ///
     /// The subscription goes on when the value returned is dropped. It ends with
     /// [`BusSubscription::unsubscribe`], with [`Retold::close`](crate::Retold::close), or with
     /// the last clone of the handle.
     ///
+    /// ```
+    /// use retold::{BusEvent, Retold, topics};
+    ///
+    /// # async fn example(retold: Retold) -> Result<(), retold::Error> {
+    /// let bus = retold.bus();
+    /// bus.subscribe(topics::ISSUE_EVENTS, async |event: BusEvent| {
+    ///     println!("{} {}", event.event_type, event.payload);
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// .durable("printer")
+    /// .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// [`Error::Store`] when the head of the log cannot be read.
-    pub async fn subscribe<H, F, E>(
-        &self,
-        topic: impl Into<String>,
-        handler: H,
-    ) -> Result<BusSubscription, Error>
-    where
-        H: Fn(BusEvent) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<(), E>> + Send + 'static,
-        E: fmt::Display + Send + 'static,
-    {
-        let head = self.store.head().await?.position;
-        let statistics = Arc::new(Statistics::at(head));
-        let (stop, stopped) = tokio::sync::watch::channel(());
-        let reader = Reader {
-            events: Subscription::new(self.store.clone(), head, Filter::default()),
-            pattern: Pattern::new(topic.into()),
-            statistics: statistics.clone(),
-            stopped,
-        };
-        let task = tokio::spawn(reader.run(handler));
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let running = Running {
-            stop,
-            task,
-            statistics: statistics.clone(),
-        };
-        lock(&self.subscriptions).insert(id, running);
-        let bus = Arc::downgrade(&self.subscriptions);
-        Ok(BusSubscription::new(id, bus, statistics))
+    /// [`Error::Store`](crate::Error::Store) when the head of the log cannot be read.
+    pub fn subscribe<H>(&self, topic: impl Into<String>, handler: H) -> Subscribing<'_, H> {
+        Subscribing::new(self, topic.into(), handler)
     }
 
     /// The sum over the subscriptions that run; `position` is that of the slowest.
@@ -114,6 +104,23 @@ impl Bus {
         let subscriptions = lock(&self.subscriptions);
         let each = subscriptions.values().map(|s| s.statistics.read());
         each.reduce(BusStatistics::plus).unwrap_or_default()
+    }
+
+    /// Keeps a subscription that runs.
+    fn add(
+        &self,
+        stop: Stop,
+        task: JoinHandle<()>,
+        statistics: Arc<Statistics>,
+    ) -> BusSubscription {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let running = Running {
+            stop,
+            task,
+            statistics: statistics.clone(),
+        };
+        lock(&self.subscriptions).insert(id, running);
+        BusSubscription::new(id, Arc::downgrade(&self.subscriptions), statistics)
     }
 
     /// Ends all subscriptions.

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use retold_core::Position;
+use retold_core::{Position, Text};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{Subscriptions, lock};
+use crate::consumer::{self, Consumer};
 
 /// How long a subscription that ends waits for its handler: as long as a request may well take,
 /// and no longer than a person waits for a program to end.
@@ -21,7 +22,8 @@ pub struct BusStatistics {
     pub delivered: u64,
     /// Events that it answered with an error or a panic, and events that were lost to damage.
     pub failed: u64,
-    /// Everything at or before this position has been handled, or is not on the topic.
+    /// Everything at or before this position has been handled, or is not on the topic; of a durable
+    /// subscription but for the streams whose event failed.
     pub position: Position,
     /// The last error, where there was one.
     pub last_error: Option<String>,
@@ -60,7 +62,9 @@ impl BusSubscription {
     }
 
     /// Ends the subscription; when it returns, the handler runs for the last time or not at all.
-    /// A handler that is running is waited for, up to ten seconds, unless it is the caller.
+    /// A handler that is running is waited for, up to ten seconds, unless it is the caller; that of
+    /// a durable one up to five, also where it is. A durable one goes on where it was when it is
+    /// subscribed again.
     pub async fn unsubscribe(&self) {
         let bus: Option<Subscriptions> = self.bus.upgrade();
         let running = bus.and_then(|bus| lock(&bus).remove(&self.id));
@@ -77,15 +81,25 @@ impl BusSubscription {
 
 /// What the bus keeps of a subscription.
 pub(super) struct Running {
-    /// Dropped to end the task.
-    pub(super) stop: watch::Sender<()>,
+    pub(super) stop: Stop,
     pub(super) task: JoinHandle<()>,
     pub(super) statistics: Arc<Statistics>,
 }
 
+/// What ends the task of a subscription.
+pub(super) enum Stop {
+    /// Dropped to end it.
+    Reader(watch::Sender<()>),
+    /// Ended in the registry.
+    Consumer(Arc<consumer::Registry>, Text),
+}
+
 impl Running {
     pub(super) async fn stop(self) {
-        drop(self.stop);
+        match self.stop {
+            Stop::Reader(stop) => drop(stop),
+            Stop::Consumer(consumers, name) => consumers.close(&name).await,
+        }
         if tokio::task::try_id() == Some(self.task.id()) {
             // The handler itself asks: it cannot wait for its own end.
             return;
@@ -99,17 +113,35 @@ impl Running {
 }
 
 /// Statistics that a task writes and others read.
-pub(super) struct Statistics(Mutex<BusStatistics>);
+pub(super) struct Statistics {
+    counted: Mutex<BusStatistics>,
+    /// Says where a durable subscription is.
+    consumer: Option<Consumer>,
+}
 
 impl Statistics {
     pub(super) fn at(position: Position) -> Statistics {
-        Statistics(Mutex::new(BusStatistics {
-            position,
-            ..BusStatistics::default()
-        }))
+        Statistics {
+            counted: Mutex::new(BusStatistics {
+                position,
+                ..BusStatistics::default()
+            }),
+            consumer: None,
+        }
+    }
+
+    /// Of a durable subscription.
+    pub(super) fn of(consumer: Consumer) -> Statistics {
+        Statistics {
+            consumer: Some(consumer),
+            ..Statistics::at(0)
+        }
     }
 
     pub(super) fn read(&self) -> BusStatistics {
+        if let Some(consumer) = &self.consumer {
+            self.reached(consumer.position());
+        }
         self.with(|statistics| statistics.clone())
     }
 
@@ -133,6 +165,7 @@ impl Statistics {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut BusStatistics) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let counted = self.counted.lock();
+        work(&mut counted.unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -68,7 +68,7 @@ struct Reset {
     after: Position,
 }
 
-/// The payload of [`SKIPPED`]: an event that somebody decided to pass over.
+/// An event that somebody decided to pass over: the payload of `consumer.skipped`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]

@@ -1,5 +1,6 @@
 //! A consumer that is open: what takes events from it, and what decides about it.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -188,6 +189,37 @@ impl Consumer {
         self.running.wake();
     }
 
+    /// Calls `handler` for one event after the other, each in the transaction that keeps that it is
+    /// finished: what the handler writes with the connection is there if and only if the event is
+    /// not delivered again, also after a crash. It blocks a thread, and must not do anything else
+    /// that cannot be undone. One that answers with an error or panics is called again.
+    ///
+    /// The side store says of which type `C` is: in a folder `retold_sqlite::rusqlite::Connection`,
+    /// to the file `state.db`, in which the handler may keep tables of its own.
+    ///
+    /// Completes as [`Consumer::run`] does.
+    ///
+    /// # Errors
+    /// [`Unsupported`](retold_core::Error::Unsupported) where the side store has no such
+    /// transactions; [`Error::Store`] where it cannot commit: then the consumer ends here, and
+    /// goes on with what was kept once it is opened again.
+    pub async fn run_in_transaction<C, H, E>(&self, handler: H) -> Result<(), Error>
+    where
+        C: Any,
+        H: Fn(&RecordedEvent, &C) -> Result<(), E> + Send + Sync + 'static,
+        E: fmt::Display,
+    {
+        let _counted = self.running.count_runner();
+        let handler = Arc::new(handler);
+        loop {
+            let Some(delivery) = self.running.fetch(1).await.pop() else {
+                return Ok(());
+            };
+            let handler = Arc::clone(&handler);
+            self.running.transact(delivery, handler).await?;
+        }
+    }
+
     /// Takes events, at most so many, and waits for the first one for at most so long. Each must
     /// be answered for before its lease runs out.
     pub async fn fetch(&self, max: usize, wait: Duration) -> Vec<Delivery> {
@@ -332,6 +364,11 @@ impl Consumer {
     /// [`Error::Store`] when the log cannot be read.
     pub async fn status(&self) -> Result<ConsumerStatus, Error> {
         self.standing().status(&*self.running.store).await
+    }
+
+    /// Everything at or before it is finished, but for the streams that wait.
+    pub fn position(&self) -> Position {
+        self.running.state().desk.position()
     }
 
     /// Waits until everything at or before a position is finished, but for the streams that wait.

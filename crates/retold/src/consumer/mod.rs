@@ -33,6 +33,7 @@ mod definition;
 mod desk;
 mod filter;
 mod handle;
+mod keeping;
 mod registry;
 mod running;
 mod settings;

@@ -192,6 +192,12 @@ impl Registry {
         }
     }
 
+    /// Ends one that is open, which can be opened again.
+    pub(crate) async fn close(&self, name: &Text) {
+        let _changing = self.changing.lock().await;
+        self.end(name).await;
+    }
+
     /// Ends one that is open: what was answered is kept.
     async fn end(&self, name: &Text) {
         let ended = self.open().remove(name);
@@ -211,12 +217,19 @@ impl Registry {
 }
 
 impl Open {
-    async fn end(self) {
+    async fn end(mut self) {
         self.running.stop();
-        for task in self.tasks {
+        for task in std::mem::take(&mut self.tasks) {
             // A task that panicked has ended too.
             let _ = task.await;
         }
+    }
+}
+
+/// Who drops the last handle without closing it ends what was open all the same.
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.running.stop();
     }
 }
 

@@ -5,14 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use retold_core::{
-    Checkpoint, Clock, Entry, EventStore, Filter, Position, ProgressChange, RecordedEvent,
-    SideStore, StreamQuery, Subscription, Text,
+    Clock, Entry, EventStore, Filter, Position, RecordedEvent, SideStore, StreamQuery,
+    Subscription, Text,
 };
 use tokio::sync::{Notify, watch};
 
-use super::definition::{self, Copied, CopiedStream};
-use super::desk::{Changes, Delivery, Desk, Fence, Fenced, Now, Want};
-use crate::Error;
+use super::desk::{Delivery, Desk, Fence, Fenced, Now, Want};
 
 /// The pause between two times that progress is kept, unless somebody waits for it.
 const SAVE_PAUSE: Duration = Duration::from_millis(20);
@@ -39,18 +37,20 @@ pub(super) type Answer = (Fence, Result<(), (Text, Option<Duration>)>);
 pub(super) struct Running {
     pub(super) name: Text,
     pub(super) store: Arc<dyn EventStore>,
-    side_store: Arc<dyn SideStore>,
+    pub(super) side_store: Arc<dyn SideStore>,
     clock: Arc<dyn Clock>,
     filter: Filter,
-    epoch: u32,
+    pub(super) epoch: u32,
     state: Mutex<State>,
     /// Wakes the task that keeps time, reads streams, and keeps progress.
-    wake: Notify,
+    pub(super) wake: Notify,
     /// Wakes the task that reads the log: there may be room.
     room: Notify,
     /// Wakes those who wait for events.
     ready: Notify,
-    kept: watch::Sender<Kept>,
+    pub(super) kept: watch::Sender<Kept>,
+    /// Held while progress is kept, so that what is older is not kept later.
+    pub(super) saving: tokio::sync::Mutex<()>,
     /// How far everything is finished.
     reached: watch::Sender<Position>,
     /// Handlers that must be waited for at the end.
@@ -60,11 +60,11 @@ pub(super) struct Running {
 
 /// What of the answers has been kept.
 #[derive(Clone, Copy, Default)]
-struct Kept {
+pub(super) struct Kept {
     /// How many of them.
-    answers: u64,
+    pub(super) answers: u64,
     /// Nothing more will be.
-    is_over: bool,
+    pub(super) is_over: bool,
 }
 
 pub(super) struct State {
@@ -75,11 +75,11 @@ pub(super) struct State {
     pub(super) last_error: Option<String>,
     pub(super) lost: u64,
     /// Counts answers that are to be kept.
-    answers: u64,
+    pub(super) answers: u64,
     /// Somebody waits until what was answered is kept.
-    is_awaited: bool,
+    pub(super) is_awaited: bool,
     /// How many events had been finished or skipped when progress was last copied into the log.
-    copied: u64,
+    pub(super) copied: u64,
 }
 
 impl Running {
@@ -115,6 +115,7 @@ impl Running {
             room: Notify::new(),
             ready: Notify::new(),
             kept: watch::Sender::default(),
+            saving: tokio::sync::Mutex::default(),
             reached: watch::Sender::new(position),
             runners: watch::Sender::default(),
             stopping: watch::Sender::new(false),
@@ -189,7 +190,7 @@ impl Running {
         }
     }
 
-    async fn trouble(&self, what: &str, error: &retold_core::Error) {
+    pub(super) async fn trouble(&self, what: &str, error: &retold_core::Error) {
         let consumer = &*self.name;
         tracing::warn!(consumer, %error, "failed to {what} for a consumer; trying again");
         self.state().last_error = Some(error.to_string());
@@ -302,103 +303,6 @@ impl Running {
         }
     }
 
-    /// Keeps how far the consumer has come.
-    async fn save(&self) {
-        let (changes, answers) = {
-            let mut state = self.state();
-            if state.ended.is_some() {
-                return;
-            }
-            state.is_awaited = false;
-            (state.desk.changes(), state.answers)
-        };
-        let note_kept = || self.kept.send_modify(|kept| kept.answers = answers);
-        let Some(changes) = changes else {
-            return note_kept();
-        };
-        match self.keep(&changes).await {
-            Ok(true) => note_kept(),
-            Ok(false) => {
-                let reason = "another process has taken the consumer over";
-                tracing::warn!(consumer = &*self.name, reason, "a consumer ends here");
-                self.state().ended = Some(reason.to_owned());
-                self.stop();
-            }
-            Err(error) => {
-                self.state().desk.not_kept(changes);
-                self.trouble("keep the progress", &error).await;
-                self.wake.notify_one();
-            }
-        }
-    }
-
-    async fn keep(&self, changes: &Changes) -> Result<bool, retold_core::Error> {
-        let change = ProgressChange {
-            consumer: self.name.clone(),
-            epoch: self.epoch,
-            checkpoint: self.checkpoint(changes.position).await?,
-            kept: changes.kept.clone(),
-            removed: changes.removed.clone(),
-            tally: changes.tally,
-        };
-        self.side_store.save_progress(change).await
-    }
-
-    /// A position with what tells that the log is still the same.
-    async fn checkpoint(
-        &self,
-        position: Position,
-    ) -> Result<Option<Checkpoint>, retold_core::Error> {
-        if position == 0 {
-            return Ok(None);
-        }
-        let found = definition::event_at(&*self.store, position).await;
-        let event = found.map_err(|error| match error {
-            Error::Store(error) => error,
-            other => retold_core::Error::invalid("position", other.to_string()),
-        })?;
-        Ok(Some(Checkpoint {
-            log_id: self.store.log_id(),
-            position,
-            // What was lost has no id that anybody knows.
-            event_id: event.map_or(uuid::Uuid::nil(), |event| event.metadata.event_id),
-        }))
-    }
-
-    /// Copies how far the consumer has come into the log, if an event was finished since: the copy
-    /// alone must not be a reason for the next one.
-    async fn copy(&self) {
-        let (done, position, streams, tally) = {
-            let state = self.state();
-            let done = state.desk.counts.finished + state.desk.counts.skipped;
-            if done == state.copied || state.ended.is_some() {
-                return;
-            }
-            let desk = &state.desk;
-            (done, desk.position(), desk.progress(), desk.tally())
-        };
-        let copied = async {
-            let Some(at) = self.checkpoint(position).await? else {
-                return Ok(());
-            };
-            let copied = Copied {
-                position,
-                event_id: at.event_id,
-                streams: streams.iter().map(CopiedStream::of).collect(),
-                events: tally.events,
-                sum: tally.sum,
-            };
-            definition::copy(&*self.store, &self.name, &copied).await
-        };
-        match copied.await {
-            Ok(()) => self.state().copied = done,
-            Err(error) => {
-                let consumer = &*self.name;
-                tracing::warn!(consumer, %error, "failed to copy the progress of a consumer");
-            }
-        }
-    }
-
     /// Hands out at most so many events.
     pub(super) fn take(&self, max: usize) -> Vec<Delivery> {
         let now = self.now().monotonic;
@@ -465,7 +369,7 @@ impl Running {
     }
 
     /// Tells those who wait how far everything is finished.
-    fn note_reached(&self, state: &State) {
+    pub(super) fn note_reached(&self, state: &State) {
         let position = state.desk.position();
         self.reached.send_if_modified(|reached| {
             let is_news = *reached != position;

@@ -49,7 +49,8 @@ pub struct ConsumerStatus {
     pub behind_since: Option<Timestamp>,
     /// Deliveries under way.
     pub in_flight: usize,
-    /// Streams whose event failed: those that are tried again, and those that are parked.
+    /// Streams of which less is finished than the position says: their event is tried again or is
+    /// parked, or they catch up behind one that was.
     pub waiting_streams: usize,
     /// Streams whose event is parked.
     pub parked_streams: usize,
@@ -132,7 +133,7 @@ impl Standing {
             },
             position: desk.position(),
             in_flight: desk.in_flight(),
-            waiting_streams: desk.waiting(),
+            waiting_streams: desk.behind(),
             paused: None,
             held: desk.held(),
             ended: None,

@@ -167,7 +167,8 @@ pub(crate) struct ConsumerBody {
     lag: LagBody,
     /// Deliveries under way.
     in_flight: u64,
-    /// Streams whose event failed: tried again, or parked.
+    /// Streams of which less is finished than the position says: their event is tried again or
+    /// parked, or they catch up behind one that was.
     waiting_streams: u64,
     /// Streams whose event is parked.
     parked_streams: u64,

@@ -508,9 +508,11 @@ impl Desk {
         self.flights.len()
     }
 
-    /// Streams whose event failed.
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting
+    /// Streams of which less is finished than the position says: those whose event failed, and
+    /// those that catch up behind one.
+    pub(crate) fn behind(&self) -> usize {
+        let lanes = self.lanes.values();
+        lanes.filter(|lane| lane.obstacle.is_some()).count()
     }
 
     pub(crate) fn held(&self) -> Option<HoldReason> {

@@ -161,7 +161,7 @@ fn a_parked_event_that_is_skipped_lets_the_rest_of_its_stream_go_on() {
     read(&mut desk, &log);
     let rest = take_all(&mut desk, now(0));
     assert_eq!(places(&rest), [2]);
-    assert_eq!(desk.waiting(), 0);
+    assert_eq!(desk.waiting, 0);
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn when_too_many_streams_wait_the_consumer_holds() {
     assert_eq!(probe.len(), 1);
     desk.fail(probe[0].fence, "no".into(), None, now(1))
         .unwrap();
-    assert_eq!(desk.waiting(), 3, "one that was parked stays parked");
+    assert_eq!(desk.waiting, 3, "one that was parked stays parked");
     assert!(desk.replay(&probe[0].event.stream, now(2).monotonic));
 
     let other = desk

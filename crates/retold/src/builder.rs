@@ -178,6 +178,7 @@ impl RetoldBuilder {
             store: store.clone(),
             side_store: side_store.clone(),
             clock: self.clock.clone(),
+            upcasters: upcasters.clone(),
         };
         Ok(Retold::from_inner(Inner {
             bus: Bus::new(stores, consumers.clone()),

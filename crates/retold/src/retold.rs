@@ -60,6 +60,7 @@ impl Inner {
             store: self.store.clone(),
             side_store: self.side_store.clone(),
             clock: self.clock.clone(),
+            upcasters: self.upcasters.clone(),
         }
     }
 

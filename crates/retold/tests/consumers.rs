@@ -743,3 +743,52 @@ async fn a_durable_subscription_of_the_bus_is_a_consumer() {
     assert!(retold.audit_consumer("orders").await.unwrap().is_complete);
     retold.close().await.unwrap();
 }
+
+#[cfg(feature = "derive")]
+mod typed {
+    use retold::Upcasters;
+
+    use super::*;
+
+    #[derive(retold::Event)]
+    enum OrderEvent {
+        #[event("order.placed", version = "2.0.0")]
+        Placed { cents: u64 },
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_typed_handler_meets_todays_events() {
+        let upcasters = Upcasters::of("Order").change(
+            "order.placed",
+            "1.0.0",
+            "2.0.0",
+            |old: serde_json::Value| {
+                let euros = old["euros"].as_u64().ok_or("no euros")?;
+                Ok(serde_json::json!({"cents": euros * 100}))
+            },
+        );
+        let retold = Retold::builder().upcasters(upcasters);
+        let retold = retold.open("memory:").await.unwrap();
+        for (id, payload) in [("1", r#"{"euros":7}"#), ("2", r#"{"pounds":7}"#)] {
+            let payload: serde_json::Value = serde_json::from_str(payload).unwrap();
+            let event = NewEvent::new(stream(id), "order.placed", &payload).unwrap();
+            retold.append(event).await.unwrap();
+        }
+        let consumer = retold.consumer("totals", quick()).await.unwrap();
+        let (seen, mut totals) = tokio::sync::mpsc::unbounded_channel();
+        let running = consumer.clone();
+        tokio::spawn(async move {
+            running
+                .run_typed(move |OrderEvent::Placed { cents }, recorded| {
+                    let sent = seen.send((cents, recorded.position));
+                    async move { sent }
+                })
+                .await;
+        });
+        assert_eq!(totals.recv().await, Some((700, 1)));
+        until("a parked event", || async { consumer.parked().len() == 1 }).await;
+        let error = consumer.parked().remove(0).error;
+        assert!(error.contains("no euros"), "{error}");
+        retold.close().await.unwrap();
+    }
+}

@@ -13,10 +13,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::support::{Running, eventually, serve_with};
+use crate::support::{Running, eventually, serve_with, within};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NEW_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -397,6 +398,35 @@ async fn a_receiver_that_is_down_is_waited_for_and_needs_nobody() {
         status["waitingStreams"] == 0 && status["held"] == Value::Null
     })
     .await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_closes_without_an_answer_is_tried_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let (server, _secrets) = server(true).await;
+    append(&server, "1").await;
+    consumer(&server, &url, json!({"attemptsMax": 9})).await;
+    for _ in 0..2 {
+        let (stream, _) = within(listener.accept()).await.unwrap();
+        drop(stream);
+    }
+    let (mut stream, _) = within(listener.accept()).await.unwrap();
+    // The whole message comes before the answer is written.
+    let mut message = vec![0; 65_536];
+    within(stream.read(&mut message)).await.unwrap();
+    let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+    within(stream.write_all(answer)).await.unwrap();
+    eventually("the end", async || {
+        let status = status(&server).await;
+        status["acknowledged"] == 1 && status["waitingStreams"] == 0
+    })
+    .await;
+    let sent = attempts(&server).await;
+    assert_eq!(sent.len(), 3);
+    let error = sent[2]["error"].as_str().unwrap();
+    assert!(error.contains("get an answer from the receiver"), "{error}");
     server.stop().await;
 }
 

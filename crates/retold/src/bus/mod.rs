@@ -12,6 +12,7 @@ pub use subscribing::{DurableSubscribing, Subscribing};
 pub use subscription::{BusStatistics, BusSubscription};
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -79,11 +80,11 @@ impl Bus {
     /// the last clone of the handle.
     ///
     /// ```
-    /// use retold::{BusEvent, Retold, topics};
+    /// use retold::{Retold, topics};
     ///
     /// # async fn example(retold: Retold) -> Result<(), retold::Error> {
     /// let bus = retold.bus();
-    /// bus.subscribe(topics::ISSUE_EVENTS, async |event: BusEvent| {
+    /// bus.subscribe(topics::ISSUE_EVENTS, |event| async move {
     ///     println!("{} {}", event.event_type, event.payload);
     ///     Ok::<_, std::io::Error>(())
     /// })
@@ -95,7 +96,13 @@ impl Bus {
     ///
     /// # Errors
     /// [`Error::Store`](crate::Error::Store) when the head of the log cannot be read.
-    pub fn subscribe<H>(&self, topic: impl Into<String>, handler: H) -> Subscribing<'_, H> {
+    pub fn subscribe<H, F, E>(&self, topic: impl Into<String>, handler: H) -> Subscribing<'_, H>
+    where
+        // Said here too, so that a closure need not name what it is given.
+        H: Fn(BusEvent) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display + Send + 'static,
+    {
         Subscribing::new(self, topic.into(), handler)
     }
 

@@ -16,8 +16,9 @@ use super::desk::{self, Fence};
 use super::running::{Answer, Running};
 use super::settings::ConsumerSettings;
 use super::standing::{ConsumerStatus, ParkedEvent, Standing};
-use crate::Error;
 use crate::error::panic_text;
+use crate::upcasters::Chains;
+use crate::{Error, Event, aggregate};
 
 /// An event that somebody is to digest, and to answer for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,13 +97,19 @@ impl FencedError {
 pub struct Consumer {
     running: Arc<Running>,
     settings: Arc<ConsumerSettings>,
+    upcasters: Chains,
 }
 
 impl Consumer {
-    pub(super) fn new(running: Arc<Running>, settings: ConsumerSettings) -> Consumer {
+    pub(super) fn new(
+        running: Arc<Running>,
+        settings: ConsumerSettings,
+        upcasters: Chains,
+    ) -> Consumer {
         Consumer {
             running,
             settings: Arc::new(settings),
+            upcasters,
         }
     }
 
@@ -136,6 +143,58 @@ impl Consumer {
             async move {
                 let handled = handler(delivery.event).await;
                 handled.map_err(|error| Rejection::from(error.to_string()))
+            }
+        })
+        .await;
+    }
+
+    /// The same for typed events, as today's code would have written them: what upcasters make
+    /// several events of is handled one after the other, and what they discard is finished. An
+    /// event that is none of the enum's counts as failed; a filter leaves out what is not wanted.
+    ///
+    /// ```
+    /// use retold::{Event, Retold};
+    /// use retold::consumer::ConsumerSettings;
+    ///
+    /// #[derive(Event)]
+    /// enum OrderEvent {
+    ///     #[event("order.placed")]
+    ///     Placed { total: u64 },
+    /// }
+    ///
+    /// # async fn example(retold: Retold) -> Result<(), retold::Error> {
+    /// let mut settings = ConsumerSettings::default();
+    /// settings.filter.aggregate_types = vec!["Order".into()];
+    /// let totals = retold.consumer("totals", settings).await?;
+    /// totals
+    ///     .run_typed(|event: OrderEvent, recorded| async move {
+    ///         let OrderEvent::Placed { total } = event;
+    ///         println!("{total} in {}", recorded.stream);
+    ///         Ok::<_, std::io::Error>(())
+    ///     })
+    ///     .await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn run_typed<V, H, F, E>(&self, handler: H)
+    where
+        V: Event,
+        H: Fn(V, RecordedEvent) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        let upcasters = self.upcasters.clone();
+        self.run_deliveries(move |delivery| {
+            let (handler, upcasters) = (Arc::clone(&handler), upcasters.clone());
+            async move {
+                let recorded = delivery.event;
+                let events = aggregate::read::<V>(&upcasters, &recorded);
+                for event in events.map_err(|error| Rejection::from(error.to_string()))? {
+                    let handled = handler(event, recorded.clone()).await;
+                    handled.map_err(|error| Rejection::from(error.to_string()))?;
+                }
+                Ok(())
             }
         })
         .await;

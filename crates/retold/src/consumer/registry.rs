@@ -16,6 +16,7 @@ use super::running::Running;
 use super::settings::{ConsumerSettings, ConsumerStart};
 use super::standing::{ConsumerStatus, ParkedEvent, Standing};
 use crate::Error;
+use crate::upcasters::Chains;
 
 /// The consumers that are open, by name.
 #[derive(Default)]
@@ -37,6 +38,7 @@ pub(crate) struct Stores {
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) side_store: Arc<dyn SideStore>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) upcasters: Chains,
 }
 
 impl Registry {
@@ -253,6 +255,7 @@ async fn start(stores: &Stores, name: &Text, definition: Definition) -> Result<O
         store,
         side_store,
         clock,
+        upcasters,
     } = stores.clone();
     // Who only reads the log keeps nothing: it would hand out what another process hands out.
     if let Err(error @ retold_core::Error::Unsupported { .. }) = store.check_writable().await {
@@ -288,7 +291,7 @@ async fn start(stores: &Stores, name: &Text, definition: Definition) -> Result<O
         tokio::spawn(Arc::clone(&running).tend()),
     ];
     Ok(Open {
-        consumer: Consumer::new(Arc::clone(&running), definition.settings),
+        consumer: Consumer::new(Arc::clone(&running), definition.settings, upcasters),
         running,
         tasks,
     })

@@ -578,6 +578,8 @@ async fn a_consumer_that_is_reset_begins_anew_with_its_settings() {
     assert_eq!(first[0].event.position, 2);
     let past = retold.reset_consumer("mailer", ConsumerStart::After(900));
     assert!(past.await.is_err());
+    let status = consumer.status().await.unwrap();
+    assert!(status.is_open, "what is refused changes nothing");
     retold.close().await.unwrap();
 }
 

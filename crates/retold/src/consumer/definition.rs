@@ -307,15 +307,14 @@ pub(super) async fn skip(
     decide(store, name, SKIPPED, &skipped, Expected::StreamExists).await
 }
 
-/// Sends a consumer to begin anew.
+/// Sends a consumer to begin anew behind a position.
 pub(super) async fn reset(
     store: &dyn EventStore,
     name: &Text,
-    start: ConsumerStart,
-    sequence: SequenceNumber,
+    after: Position,
 ) -> Result<(), Error> {
-    let after = position_of(store, start).await?;
-    decide(store, name, RESET, &Reset { after }, at(sequence)).await
+    let reset = Reset { after };
+    decide(store, name, RESET, &reset, Expected::StreamExists).await
 }
 
 /// Copies how far a consumer has come into the log.
@@ -328,7 +327,10 @@ pub(super) async fn copy(
 }
 
 /// Behind which position a new consumer begins.
-async fn position_of(store: &dyn EventStore, start: ConsumerStart) -> Result<Position, Error> {
+pub(super) async fn position_of(
+    store: &dyn EventStore,
+    start: ConsumerStart,
+) -> Result<Position, Error> {
     let head = store.head().await?.position;
     match start {
         ConsumerStart::Beginning => Ok(0),

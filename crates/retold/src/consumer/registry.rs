@@ -59,9 +59,10 @@ impl Registry {
         if let Some(settings) = settings {
             match &kept {
                 None => {
-                    definition::create(&*stores.store, name, &settings, sequence).await?;
-                    // What an earlier one of the name had finished is not this one's.
+                    // What an earlier one of the name had finished is not this one's. It goes
+                    // first: a process that dies in between must not leave it to this one.
                     stores.side_store.forget_consumer(name).await?;
+                    definition::create(&*stores.store, name, &settings, sequence).await?;
                 }
                 Some(known) if is_same(&known.settings, &settings) => {}
                 Some(known) if known.settings.filter != settings.filter => {
@@ -109,16 +110,15 @@ impl Registry {
         start: ConsumerStart,
     ) -> Result<(), Error> {
         let _changing = self.changing.lock().await;
-        let (kept, sequence) = definition::read(&*stores.store, name).await?;
+        let store = &*stores.store;
+        let (kept, _) = definition::read(store, name).await?;
         kept.ok_or_else(|| unknown(name))?;
+        // Whatever may be refused comes before anything is ended or forgotten.
+        let after = definition::position_of(store, start).await?;
         self.end(name).await;
-        // Its end may have been noted in its stream.
-        let (_, sequence) = match definition::read(&*stores.store, name).await? {
-            (None, _) => return Err(unknown(name)),
-            (kept, newest) => (kept, newest.max(sequence)),
-        };
-        definition::reset(&*stores.store, name, start, sequence).await?;
-        Ok(stores.side_store.forget_consumer(name).await?)
+        // First, since a process that dies in between must repeat, and not pass over.
+        stores.side_store.forget_consumer(name).await?;
+        definition::reset(store, name, after).await
     }
 
     /// How a consumer stands, which is not opened for that.

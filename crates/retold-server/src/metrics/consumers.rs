@@ -23,7 +23,7 @@ type Count = Family<Name, Counter>;
 
 /// What is told of each consumer.
 #[derive(Default)]
-pub(super) struct Consumers {
+struct Consumers {
     position: Whole,
     lag_events: Whole,
     lag_seconds: Seconds,
@@ -36,8 +36,20 @@ pub(super) struct Consumers {
     retries: Count,
 }
 
+/// How all consumers stand, for one scrape; one that cannot be read now is left out.
+pub(super) async fn registry(retold: &Retold) -> Registry {
+    let mut registry = Registry::with_prefix("retold");
+    let told = Consumers::register(&mut registry);
+    for name in retold.consumer_names().await.unwrap_or_default() {
+        if let Ok(status) = retold.consumer_status(name).await {
+            told.tell(&status);
+        }
+    }
+    registry
+}
+
 impl Consumers {
-    pub(super) fn register(registry: &mut Registry) -> Consumers {
+    fn register(registry: &mut Registry) -> Consumers {
         let told = Consumers::default();
         let mut whole = |name: &str, help: &str, family: &Whole| {
             registry.register(name, help, Family::clone(family));
@@ -99,33 +111,6 @@ impl Consumers {
             &told.retries,
         );
         told
-    }
-
-    /// Takes in how all consumers stand; one that cannot be read now is left out.
-    pub(super) async fn refresh(&self, retold: &Retold) {
-        let mut all = Vec::new();
-        for name in retold.consumer_names().await.unwrap_or_default() {
-            all.extend(retold.consumer_status(name).await.ok());
-        }
-        self.clear();
-        all.iter().for_each(|status| self.tell(status));
-    }
-
-    fn clear(&self) {
-        for family in [
-            &self.position,
-            &self.lag_events,
-            &self.in_flight,
-            &self.waiting,
-            &self.parked,
-            &self.is_stopped,
-        ] {
-            family.clear();
-        }
-        self.lag_seconds.clear();
-        self.oldest_parked.clear();
-        self.delivered.clear();
-        self.retries.clear();
     }
 
     fn tell(&self, status: &ConsumerStatus) {

@@ -13,7 +13,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -21,7 +21,6 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use retold::Retold;
 
-use self::consumers::Consumers;
 use crate::App;
 
 /// The form that `prometheus-client` writes, which Prometheus has read since 2.5.
@@ -58,7 +57,6 @@ pub(crate) struct Metrics {
     body_bytes: Gauge,
     answer_bytes: Gauge,
     head: Gauge,
-    consumers: Consumers,
 }
 
 impl Metrics {
@@ -99,7 +97,6 @@ impl Metrics {
             "Time until an answer began",
             Family::clone(&seconds),
         );
-        let consumers = Consumers::register(&mut registry);
         registry.register_collector(Box::new(library::Collected(retold)));
         Metrics {
             registry,
@@ -110,7 +107,6 @@ impl Metrics {
             body_bytes,
             answer_bytes,
             head,
-            consumers,
         }
     }
 
@@ -130,12 +126,14 @@ async fn metrics(State(app): State<App>) -> Response {
     if let Ok(head) = app.retold().store().head().await {
         set(&metrics.head, head.position);
     }
-    metrics.consumers.refresh(app.retold()).await;
+    let consumers = consumers::registry(app.retold()).await;
     let rooms = app.rooms();
     set(&metrics.body_bytes, rooms.bodies.taken_bytes() as u64);
     set(&metrics.answer_bytes, rooms.answers.taken_bytes() as u64);
     let mut text = String::new();
-    match encode(&mut text, &metrics.registry) {
+    let encoded =
+        encode_registry(&mut text, &consumers).and_then(|()| encode(&mut text, &metrics.registry));
+    match encoded {
         Ok(()) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

@@ -91,7 +91,7 @@ impl Server {
         let retold = app.retold().clone();
         let stopping = app.stopping().clone();
         let is_stopping = stopping.subscribe();
-        app.webhooks().begin(is_stopping.clone()).await?;
+        app.webhooks().begin(is_stopping.clone());
         let limits = app.options().limits.clone();
         let connections = app.metrics().connections();
         let service = Service::new(app, is_stopping);

@@ -17,7 +17,6 @@ use std::time::Duration;
 use retold::consumer::{Consumer, Delivery, Rejection};
 use retold::{RecordedEvent, Retold, StoreError};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use self::history::History;
 pub(crate) use self::history::Sent;
@@ -58,7 +57,8 @@ struct Inner {
 struct State {
     /// Set once events are to be sent: a command that opens a store for a moment sends none.
     stopping: Option<watch::Receiver<bool>>,
-    senders: HashMap<String, JoinHandle<()>>,
+    /// For which consumers a task sends, and whether it is to look again before it ends.
+    senders: HashMap<String, bool>,
     histories: HashMap<String, History>,
 }
 
@@ -80,12 +80,22 @@ impl Webhooks {
     }
 
     /// Sends what consumers with a webhook are given, until `stopping` says so.
-    pub(crate) async fn begin(&self, stopping: watch::Receiver<bool>) -> Result<(), retold::Error> {
-        self.state().stopping = Some(stopping);
-        for name in self.inner.retold.consumer_names().await? {
-            self.look_at(&name);
+    pub(crate) fn begin(&self, stopping: watch::Receiver<bool>) {
+        self.state().stopping = Some(stopping.clone());
+        tokio::spawn(self.clone().begin_all(stopping));
+    }
+
+    /// A log of which a part cannot be read is served all the same; this tries again.
+    async fn begin_all(self, stopping: watch::Receiver<bool>) {
+        while !*stopping.borrow() {
+            match self.inner.retold.consumer_names().await {
+                Ok(names) => return names.iter().for_each(|name| self.look_at(name)),
+                Err(error) => {
+                    tracing::warn!(%error, "failed to find the consumers that have webhooks");
+                    pause(&stopping).await;
+                }
+            }
         }
-        Ok(())
     }
 
     /// Sees to it that a consumer with a webhook is sent what it is given: to be called when one
@@ -99,11 +109,22 @@ impl Webhooks {
         else {
             return;
         };
-        state.senders.retain(|_, sender| !sender.is_finished());
-        if !state.senders.contains_key(name) {
-            let sending = self.clone().send_all(name.to_owned(), stopping);
-            state.senders.insert(name.to_owned(), tokio::spawn(sending));
+        if let Some(looks_again) = state.senders.get_mut(name) {
+            *looks_again = true;
+            return;
         }
+        state.senders.insert(name.to_owned(), false);
+        tokio::spawn(self.clone().send_all(name.to_owned(), stopping));
+    }
+
+    /// Whether the task of a consumer for which there is nothing to send may end.
+    fn may_end(&self, name: &str) -> bool {
+        let mut state = self.state();
+        let looks_again = state.senders.get_mut(name).is_some_and(std::mem::take);
+        if !looks_again {
+            state.senders.remove(name);
+        }
+        !looks_again
     }
 
     /// Forgets what was sent for a consumer that is gone.
@@ -120,40 +141,50 @@ impl Webhooks {
 
     /// Sends for one consumer as long as it exists and has a webhook: it ends and begins anew
     /// each time that it is given other settings.
-    async fn send_all(self, name: String, mut stopping: watch::Receiver<bool>) {
+    async fn send_all(self, name: String, stopping: watch::Receiver<bool>) {
         while !*stopping.borrow() {
-            let consumer = match self.inner.retold.existing_consumer(name.clone()).await {
-                Ok(consumer) => consumer,
-                Err(retold::Error::Store(StoreError::NotFound { .. })) => return,
+            let opened = self.inner.retold.existing_consumer(name.clone()).await;
+            let is_gone = matches!(
+                opened,
+                Err(retold::Error::Store(StoreError::NotFound { .. }))
+            );
+            let is_sent = match opened {
+                Ok(consumer) => self.send_as_settings_say(&consumer).await,
+                Err(_) if is_gone => false,
                 Err(error) => {
                     tracing::warn!(consumer = name, %error, "failed to open a consumer");
-                    let pause = tokio::time::timeout(
-                        TROUBLE_PAUSE,
-                        stopping.wait_for(|stopping| *stopping),
-                    );
-                    // Either way the loop looks again.
-                    let _ = pause.await;
-                    continue;
+                    pause(&stopping).await;
+                    true
                 }
             };
-            let settings = consumer.settings().webhook.as_ref();
-            let settings = match settings.map(WebhookSettings::read) {
-                None => return,
-                Some(Ok(settings)) => Arc::new(settings),
-                Some(Err(problem)) => {
-                    let reason = problem.detail();
-                    tracing::warn!(consumer = name, reason, "a webhook cannot be sent");
-                    return;
-                }
-            };
-            let (webhooks, to_pause) = (self.clone(), consumer.clone());
-            let handler = move |delivery| {
-                let (webhooks, consumer) = (webhooks.clone(), to_pause.clone());
-                let settings = Arc::clone(&settings);
-                async move { webhooks.deliver(&consumer, &settings, &delivery).await }
-            };
-            consumer.run_deliveries(handler).await;
+            if !is_sent && self.may_end(&name) {
+                return;
+            }
         }
+    }
+
+    /// Sends until the consumer ends or is given other settings; false where it has no webhook.
+    async fn send_as_settings_say(&self, consumer: &Consumer) -> bool {
+        let settings = match consumer.settings().webhook.as_ref() {
+            Some(settings) => WebhookSettings::read(settings),
+            None => return false,
+        };
+        let settings = match settings {
+            Ok(settings) => Arc::new(settings),
+            Err(problem) => {
+                let (consumer, reason) = (consumer.name(), problem.detail());
+                tracing::warn!(consumer, reason, "a webhook cannot be sent");
+                return false;
+            }
+        };
+        let (webhooks, to_pause) = (self.clone(), consumer.clone());
+        let handler = move |delivery| {
+            let (webhooks, consumer) = (webhooks.clone(), to_pause.clone());
+            let settings = Arc::clone(&settings);
+            async move { webhooks.deliver(&consumer, &settings, &delivery).await }
+        };
+        consumer.run_deliveries(handler).await;
+        true
     }
 
     async fn deliver(
@@ -236,4 +267,12 @@ impl Webhooks {
         });
         answered
     }
+}
+
+/// Waits a while, unless the service stops.
+async fn pause(stopping: &watch::Receiver<bool>) {
+    let mut stopping = stopping.clone();
+    let stops = stopping.wait_for(|stopping| *stopping);
+    // Either way the caller looks again.
+    let _ = tokio::time::timeout(TROUBLE_PAUSE, stops).await;
 }

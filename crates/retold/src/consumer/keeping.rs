@@ -23,6 +23,8 @@ enum Came {
     Late,
     /// It was digested, but what must be kept of it could not be read.
     Unreadable(retold_core::Error),
+    /// It was digested, and counts as finished here.
+    Finished,
 }
 
 impl Running {
@@ -95,6 +97,8 @@ impl Running {
     /// Copies how far the consumer has come into the log, if an event was finished since: the copy
     /// alone must not be a reason for the next one.
     pub(super) async fn copy(&self) {
+        // Nothing is copied that is not kept yet.
+        let _saving = self.saving.lock().await;
         let (done, position, streams, tally) = {
             let state = self.state();
             let done = state.desk.counts.finished + state.desk.counts.skipped;
@@ -146,13 +150,12 @@ impl Running {
             move |connection: &dyn Any| {
                 let digested = digest(&delivery.event, connection, &*handler)
                     .and_then(|()| runtime.block_on(running.finish_to_keep(fence)));
-                match digested {
-                    Ok(change) => Some(change),
-                    Err(reason) => {
-                        *came.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
-                        None
-                    }
-                }
+                let (reason, change) = match digested {
+                    Ok(change) => (Came::Finished, Some(change)),
+                    Err(reason) => (reason, None),
+                };
+                *came.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+                change
             }
         };
         let transacted = self.side_store.transact_progress(Box::new(work)).await;
@@ -166,18 +169,25 @@ impl Running {
                 self.answer([(fence, Err((error, None)))]);
             }
             (_, Some(Came::Late)) => {}
-            (Ok(Transacted::Kept), None) => {
+            (Ok(Transacted::Kept), _) => {
                 drop(saving);
                 self.answer([]);
             }
-            // The event counts as finished here and is not: what was kept is where to go on.
-            (Ok(Transacted::Undone | Transacted::TakenOver), _) => {
+            // From here on the event counts as finished and is not: where to go on is what was
+            // kept.
+            (Ok(_), Some(Came::Finished)) => {
                 self.end_here("another process has taken the consumer over");
             }
-            (_, Some(Came::Unreadable(error))) | (Err(error), None) => {
+            (_, Some(Came::Unreadable(error))) | (Err(error), Some(Came::Finished)) => {
                 self.end_here(&error.to_string());
                 return Err(error.into());
             }
+            // The handler was not called.
+            (Err(error @ retold_core::Error::Unsupported { .. }), None) => return Err(error.into()),
+            (Err(error), None) => {
+                self.answer([(fence, Err((error.to_string().into(), None)))]);
+            }
+            (Ok(_), None) => unreachable!("what shares a transaction says what it came to"),
         }
         Ok(())
     }
@@ -188,7 +198,8 @@ impl Running {
             let mut state = self.state();
             let finished = state.desk.finish(fence, self.now().monotonic);
             finished.map_err(|_| Came::Late)?;
-            state.desk.changes().unwrap_or_default()
+            let changes = state.desk.changes();
+            changes.expect("an event that was finished has to be kept")
         };
         self.change_of(&changes).await.map_err(Came::Unreadable)
     }

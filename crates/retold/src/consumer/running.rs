@@ -30,6 +30,9 @@ const ERROR_BYTES_MAX: usize = 1_024;
 /// Events of a stream that are read at once.
 const CATCH_UP_EVENTS: usize = 64;
 
+/// Streams that are read before progress is looked after again.
+const CATCH_UP_STREAMS: usize = 64;
+
 /// What came of a delivery: it was digested; or why not, and when it is to be tried again.
 pub(super) type Answer = (Fence, Result<(), (Text, Option<Duration>)>);
 
@@ -207,15 +210,9 @@ impl Running {
         loop {
             let woken = self.wake.notified();
             let now = self.now();
-            let (wants, next_time) = {
-                let mut state = self.state();
-                state.desk.tick(now);
-                let wants: Vec<Want> = std::iter::from_fn(|| state.desk.want_next()).collect();
-                (wants, state.desk.next_time())
-            };
-            for want in &wants {
-                self.catch_up(want).await;
-            }
+            self.state().desk.tick(now);
+            let has_caught_up = self.catch_up_some().await;
+            let next_time = self.state().desk.next_time();
             let (has_changes, is_awaited) = {
                 let state = self.state();
                 (state.desk.has_changes(), state.is_awaited)
@@ -237,7 +234,7 @@ impl Running {
             if self.has_stopped() {
                 break;
             }
-            if !wants.is_empty() {
+            if has_caught_up {
                 continue;
             }
             let rest = wake_at.map(|at| at.saturating_sub(self.clock.monotonic()));
@@ -271,6 +268,19 @@ impl Running {
         }
         self.runners.send_modify(|runners| *runners += 1);
         Counted(&self.runners)
+    }
+
+    /// Reads parts of streams that left the order of the log, one after the other, so that what
+    /// each brings is counted before the next; false where there are none.
+    async fn catch_up_some(&self) -> bool {
+        for nth in 0..CATCH_UP_STREAMS {
+            let want = self.state().desk.want_next();
+            match want {
+                Some(want) => self.catch_up(&want).await,
+                None => return nth > 0,
+            }
+        }
+        true
     }
 
     /// Reads a part of a stream that left the order of the log.

@@ -31,6 +31,10 @@ const LANES: usize = 16;
 /// Events that are read ahead at least.
 const READ_AHEAD_MIN: usize = 512;
 
+/// Bytes of events that are read ahead: a few of the largest, and more of the usual ones than the
+/// other limits allow.
+const READ_AHEAD_BYTES: usize = 32 * 1024 * 1024;
+
 /// Where a new consumer begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -145,6 +149,7 @@ impl ConsumerSettings {
         Limits {
             in_flight_max,
             read_ahead,
+            read_ahead_bytes: READ_AHEAD_BYTES,
             // The streams that wait must leave room for others.
             lanes_max: read_ahead * LANES + self.parked_streams_max as usize,
             lease: Duration::from_millis(self.lease_ms),
@@ -181,6 +186,7 @@ pub(crate) fn check_name(name: &Text) -> Result<(), retold_core::Error> {
 pub(crate) struct Limits {
     pub(crate) in_flight_max: usize,
     pub(crate) read_ahead: usize,
+    pub(crate) read_ahead_bytes: usize,
     pub(crate) lanes_max: usize,
     pub(crate) lease: Duration,
     pub(crate) attempts_max: u32,

@@ -6,7 +6,7 @@ use retold_core::{RecordedEvent, SequenceNumber, StreamId};
 
 use super::lane::Stage;
 use super::planted::{self, Bug};
-use super::{Desk, Want};
+use super::{Desk, Want, bytes_of};
 
 impl Desk {
     /// The event that a blocked lane waited for is finished: the rest of it catches up.
@@ -46,6 +46,8 @@ impl Desk {
         loop {
             let stream = match self.hold.reason() {
                 None if self.loaded >= self.limits.in_flight_max => return None,
+                // One goes on in any case: what fills the memory may wait behind it.
+                None if self.loaded > 0 && self.is_full() => return None,
                 None => self.wanted.pop_front()?,
                 // Whatever else has been read waits until the probe has succeeded.
                 Some(_) => {
@@ -91,6 +93,7 @@ impl Desk {
         if let Some(first) = events.first() {
             // Of what is passed over nothing is asked for.
             lane.next = first.sequence_number;
+            self.held_bytes += events.iter().map(bytes_of).sum::<usize>();
             lane.queue = events.into();
             self.ready.push_back(want.stream.clone());
             return;

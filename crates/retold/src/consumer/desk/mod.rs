@@ -103,6 +103,8 @@ pub(crate) struct Desk {
     wanted: VecDeque<StreamId>,
     /// Blocked lanes that are being read or hold what was read.
     loaded: usize,
+    /// Bytes of all events in lanes.
+    held_bytes: usize,
     /// Idle lanes that are ahead of the position, by how far.
     ahead: BTreeMap<Position, StreamId>,
     flights: HashMap<Fence, Flight>,
@@ -138,6 +140,7 @@ impl Desk {
             due: BTreeSet::new(),
             wanted: VecDeque::new(),
             loaded: 0,
+            held_bytes: 0,
             ahead: BTreeMap::new(),
             flights: HashMap::new(),
             leases: BTreeSet::new(),
@@ -193,8 +196,14 @@ impl Desk {
             // In an outage new events are tried too, one at a time.
             // What is finished ahead of an event that takes long is remembered, and bounded.
             _ if self.lanes.len() >= self.limits.lanes_max => 0,
+            _ if self.is_full() => 0,
             _ => self.limits.read_ahead.saturating_sub(self.unfinished.len()),
         }
+    }
+
+    /// Whether the events that are held are large enough that no more are read ahead.
+    fn is_full(&self) -> bool {
+        self.held_bytes >= self.limits.read_ahead_bytes
     }
 
     /// How far the log has been offered.
@@ -227,6 +236,7 @@ impl Desk {
                 continue;
             }
             self.unfinished.insert(event.position);
+            self.held_bytes += bytes_of(&event);
             lane.queue.push_back(event);
             let is_next = lane.queue.len() == 1 && lane.flight.is_none();
             if is_next || planted::is(Bug::TwoUnderWay) {
@@ -324,6 +334,7 @@ impl Desk {
         if let Some(lane) = self.lanes.get_mut(&stream)
             && let Some(event) = lane.queue.pop_front()
         {
+            self.held_bytes -= bytes_of(&event);
             lane.next = event.sequence_number + 1;
             lane.through = event.position;
             self.tally.add(event.position);
@@ -380,6 +391,8 @@ impl Desk {
             return Ok(());
         };
         let last = lane.queue.back().unwrap_or(&event).position;
+        let dropped = lane.queue.iter().chain([&event]).map(bytes_of);
+        self.held_bytes -= dropped.sum::<usize>();
         if lane.obstacle.is_none() {
             for position in lane.queue.iter().chain([&event]).map(|e| e.position) {
                 self.unfinished.remove(&position);
@@ -527,6 +540,13 @@ impl Desk {
         };
         is_ready && self.flights.len() < self.limits.in_flight_max
     }
+}
+
+/// About how much memory an event takes.
+fn bytes_of(event: &RecordedEvent) -> usize {
+    /// Its names, ids and dates, and the structure around them.
+    const BESIDE_PAYLOAD: usize = 512;
+    event.payload.as_str().len() + BESIDE_PAYLOAD
 }
 
 #[cfg(test)]

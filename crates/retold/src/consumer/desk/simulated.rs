@@ -19,6 +19,7 @@ use crate::consumer::desk::planted::{self, Bug};
 const WANTED: &str = "wanted";
 
 struct World {
+    limits: Limits,
     draws: u64,
     seconds: u64,
     log: Vec<RecordedEvent>,
@@ -49,13 +50,26 @@ fn limits() -> Limits {
     .limits()
 }
 
+/// The limits of some worlds let hardly more than one event be held.
+fn limits_of(seed: u64) -> Limits {
+    let read_ahead_bytes = match seed % 3 {
+        0 => 1_500,
+        _ => limits().read_ahead_bytes,
+    };
+    Limits {
+        read_ahead_bytes,
+        ..limits()
+    }
+}
+
 impl World {
     fn new(seed: u64) -> World {
         World {
+            limits: limits_of(seed),
             draws: seed,
             seconds: 0,
             log: Vec::new(),
-            desk: Desk::new(limits(), 1, 0),
+            desk: Desk::new(limits_of(seed), 1, 0),
             epoch: 1,
             kept: ConsumerProgress::default(),
             finished: BTreeMap::new(),
@@ -250,7 +264,7 @@ impl World {
         self.reading.clear();
         self.finished.clone_from(&self.kept_finished);
         let now = self.now().monotonic;
-        self.desk = Desk::resume(limits(), self.epoch, self.kept.clone(), now);
+        self.desk = Desk::resume(self.limits.clone(), self.epoch, self.kept.clone(), now);
     }
 
     fn decide(&mut self) {
@@ -283,6 +297,9 @@ impl World {
         let loaded = obstacles.filter(|obstacle| obstacle.is_loaded);
         let counted = (self.desk.waiting, self.desk.loaded);
         assert_eq!(counted, (waiting.count(), loaded.count()));
+        let queues = self.desk.lanes.values().map(|lane| &lane.queue);
+        let held = queues.flatten().map(bytes_of).sum::<usize>();
+        assert_eq!(self.desk.held_bytes, held);
         let mut finished = Tally::default();
         for event in &self.log {
             let of_stream = self.finished.get(&event.stream);

@@ -1,15 +1,16 @@
 //! Reading a body: its media type, its size, and what happens to one that is too large.
 
 use axum::body::{Body, BodyDataStream};
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use tokio::time::timeout;
 
+use super::Fields;
 use crate::api::answer::{Code, Problem};
-use crate::api::limits::BODY_TIME_MAX;
+use crate::api::limits::{BODY_TIME_MAX, SMALL_BODY_BYTES_MAX};
 
 /// The media type that a body must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,27 @@ pub(crate) fn check_media(headers: &HeaderMap, wanted: Media) -> Result<(), Prob
         wanted.name()
     );
     Err(Problem::new(Code::UnsupportedMediaType, detail).field("Content-Type"))
+}
+
+/// A JSON body that is not large, read as a whole. Whether it is JSON at all is asked before
+/// anything else, by [`SentJson`].
+pub(crate) struct SmallBody(Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for SmallBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let body = read(&parts.headers, body, SMALL_BODY_BYTES_MAX).await?;
+        Ok(SmallBody(body))
+    }
+}
+
+impl SmallBody {
+    /// Its fields.
+    pub(crate) fn fields(&self) -> Result<Fields<'_>, Problem> {
+        Fields::of_body(text(&self.0)?)
+    }
 }
 
 /// Reads a whole body.

@@ -12,7 +12,7 @@ mod target;
 mod trace;
 
 pub(crate) use accept::{AsJson, Form, accept};
-pub(crate) use body::{Media, SentJson, SentNdjson, SentToml, check_media, read, text};
+pub(crate) use body::{Media, SentJson, SentNdjson, SentToml, SmallBody, check_media, read, text};
 pub(crate) use event::{EventFields, checks, event_id, new_event, new_events, recorded_event};
 pub(crate) use fields::Fields;
 pub(crate) use lines::{Line, Lines};

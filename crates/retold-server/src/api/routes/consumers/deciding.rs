@@ -1,8 +1,7 @@
 //! What people decide about a consumer, and what they need to know for it.
 
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use retold::consumer::{ConsumerAudit, ParkedEvent, SkippedEvent};
 use retold::{EventId, Position, SequenceNumber, StreamId, Timestamp};
@@ -12,8 +11,7 @@ use super::settings::start;
 use super::{Named, open};
 use crate::App;
 use crate::api::answer::{Problem, json};
-use crate::api::limits::SMALL_BODY_BYTES_MAX;
-use crate::api::request::{AsJson, Fields, NoParameters, SentJson, read, text};
+use crate::api::request::{AsJson, Fields, NoParameters, SentJson, SmallBody};
 use crate::api::schema;
 
 /// Bytes of a reason at most: a sentence or two.
@@ -33,11 +31,9 @@ pub(super) async fn pause_consumer(
     State(app): State<App>,
     Named(name): Named,
     _: NoParameters,
-    headers: HeaderMap,
-    body: Body,
+    body: SmallBody,
 ) -> Result<Response, Problem> {
-    let body = read(&headers, body, SMALL_BODY_BYTES_MAX).await?;
-    let mut fields = Fields::of_body(text(&body)?)?;
+    let mut fields = body.fields()?;
     let reason = reason(&mut fields)?;
     fields.finish()?;
     open(&app, &name).await?.pause(reason).await?;
@@ -132,11 +128,9 @@ pub(super) async fn replay_parked(
     State(app): State<App>,
     Named(name): Named,
     _: NoParameters,
-    headers: HeaderMap,
-    body: Body,
+    body: SmallBody,
 ) -> Result<Response, Problem> {
-    let body = read(&headers, body, SMALL_BODY_BYTES_MAX).await?;
-    let mut fields = Fields::of_body(text(&body)?)?;
+    let mut fields = body.fields()?;
     let is_one = fields.has("aggregateType") || fields.has("aggregateId");
     let stream = is_one.then(|| stream(&mut fields)).transpose()?;
     fields.finish()?;
@@ -163,11 +157,9 @@ pub(super) async fn skip_parked(
     State(app): State<App>,
     Named(name): Named,
     _: NoParameters,
-    headers: HeaderMap,
-    body: Body,
+    body: SmallBody,
 ) -> Result<Response, Problem> {
-    let body = read(&headers, body, SMALL_BODY_BYTES_MAX).await?;
-    let mut fields = Fields::of_body(text(&body)?)?;
+    let mut fields = body.fields()?;
     let stream = stream(&mut fields)?;
     let reason = reason(&mut fields)?;
     fields.finish()?;
@@ -190,11 +182,9 @@ pub(super) async fn reset_consumer(
     State(app): State<App>,
     Named(name): Named,
     _: NoParameters,
-    headers: HeaderMap,
-    body: Body,
+    body: SmallBody,
 ) -> Result<Response, Problem> {
-    let body = read(&headers, body, SMALL_BODY_BYTES_MAX).await?;
-    let mut fields = Fields::of_body(text(&body)?)?;
+    let mut fields = body.fields()?;
     let start = start(&mut fields)?.ok_or_else(|| Problem::invalid("start", "must be given"))?;
     fields.finish()?;
     app.retold().reset_consumer(name.clone(), start).await?;

@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use retold::RecordedEvent;
 use retold::consumer::{Delivery, FencedError, Rejection};
@@ -15,10 +14,9 @@ use super::{Named, open};
 use crate::App;
 use crate::api::answer::{Code, Problem, json};
 use crate::api::limits::{
-    DELAY_MS_MAX, FETCH_LIMIT_DEFAULT, PAGE_LIMIT_MAX, SMALL_BODY_BYTES_MAX, WAIT_MS_MAX,
-    bytes_of_page,
+    DELAY_MS_MAX, FETCH_LIMIT_DEFAULT, PAGE_LIMIT_MAX, WAIT_MS_MAX, bytes_of_page,
 };
-use crate::api::request::{AsJson, Fields, NoParameters, SentJson, read, text};
+use crate::api::request::{AsJson, Fields, NoParameters, SentJson, SmallBody};
 use crate::api::{fence_text, schema};
 
 /// An event that somebody is to answer for.
@@ -64,11 +62,9 @@ pub(super) async fn fetch_deliveries(
     Named(name): Named,
     _: AsJson,
     _: NoParameters,
-    headers: HeaderMap,
-    body: Body,
+    body: SmallBody,
 ) -> Result<Response, Problem> {
-    let body = read(&headers, body, SMALL_BODY_BYTES_MAX).await?;
-    let mut fields = Fields::of_body(text(&body)?)?;
+    let mut fields = body.fields()?;
     let limit = fields.value("limit", "a whole number")?;
     let limit: u64 = limit.unwrap_or(FETCH_LIMIT_DEFAULT);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -108,11 +104,9 @@ pub(super) async fn acknowledge_deliveries(
     State(app): State<App>,
     Named(name): Named,
     _: NoParameters,
-    headers: HeaderMap,
-    body: Body,
+    body: SmallBody,
 ) -> Result<Response, Problem> {
-    let body = read(&headers, body, SMALL_BODY_BYTES_MAX).await?;
-    let mut fields = Fields::of_body(text(&body)?)?;
+    let mut fields = body.fields()?;
     let fences = fences(&mut fields)?;
     fields.finish()?;
     let consumer = open(&app, &name).await?;
@@ -134,11 +128,9 @@ pub(super) async fn reject_deliveries(
     State(app): State<App>,
     Named(name): Named,
     _: NoParameters,
-    headers: HeaderMap,
-    body: Body,
+    body: SmallBody,
 ) -> Result<Response, Problem> {
-    let body = read(&headers, body, SMALL_BODY_BYTES_MAX).await?;
-    let mut fields = Fields::of_body(text(&body)?)?;
+    let mut fields = body.fields()?;
     let fences = fences(&mut fields)?;
     let error = fields.required_text("error")?;
     let delay_ms: Option<u64> = fields.value("delayMs", "a whole number")?;
@@ -169,11 +161,9 @@ pub(super) async fn extend_deliveries(
     State(app): State<App>,
     Named(name): Named,
     _: NoParameters,
-    headers: HeaderMap,
-    body: Body,
+    body: SmallBody,
 ) -> Result<Response, Problem> {
-    let body = read(&headers, body, SMALL_BODY_BYTES_MAX).await?;
-    let mut fields = Fields::of_body(text(&body)?)?;
+    let mut fields = body.fields()?;
     let fences = fences(&mut fields)?;
     fields.finish()?;
     taken_in(open(&app, &name).await?.extend(fences))

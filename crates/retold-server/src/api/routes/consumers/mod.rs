@@ -9,10 +9,9 @@ mod webhook;
 
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use retold::consumer::{Consumer, ConsumerSettings, ConsumerStatus};
 use retold::{Position, Timestamp};
@@ -23,9 +22,8 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::api::answer::{Code, Problem, json, written};
-use crate::api::limits::SMALL_BODY_BYTES_MAX;
 use crate::api::request::{
-    AsJson, Fields, NoParameters, Parameters, SentJson, path_text, read, text, wait_time,
+    AsJson, NoParameters, Parameters, SentJson, SmallBody, path_text, wait_time,
 };
 use crate::api::schema;
 
@@ -230,11 +228,9 @@ async fn put_consumer(
     State(app): State<App>,
     Named(name): Named,
     _: NoParameters,
-    headers: HeaderMap,
-    body: Body,
+    body: SmallBody,
 ) -> Result<Response, Problem> {
-    let body = read(&headers, body, SMALL_BODY_BYTES_MAX).await?;
-    let settings = settings::settings(Fields::of_body(text(&body)?)?)?;
+    let settings = settings::settings(body.fields()?)?;
     let known = app.retold().consumer_names().await?;
     let is_new = !known.iter().any(|known| **known == *name);
     let consumer = app.retold().consumer(name.clone(), settings).await?;

@@ -14,9 +14,7 @@ use crate::aggregate::{Aggregate, Kinds, Load};
 use crate::append::{AppendCall, IntoEvents};
 use crate::bus::Bus;
 use crate::command::{Execute, ExecuteTogether, Together, Turns};
-use crate::consumer::{
-    self, Consumer, ConsumerAudit, ConsumerSettings, ConsumerStart, ConsumerStatus, ParkedEvent,
-};
+use crate::consumer;
 use crate::events::Events;
 use crate::fold::{self, Folded, REPLAY_BATCH, Reading, Reducer, Replay, ReplayWith};
 use crate::hot::{HotCounts, HotStates};
@@ -55,15 +53,6 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    fn consumer_stores(&self) -> consumer::Stores {
-        consumer::Stores {
-            store: self.store.clone(),
-            side_store: self.side_store.clone(),
-            clock: self.clock.clone(),
-            upcasters: self.upcasters.clone(),
-        }
-    }
-
     /// Reads a stream for a fold, as what today's code would have written.
     pub(crate) fn reading<'a>(&'a self, stream: &'a StreamId, point: PointInTime) -> Reading<'a> {
         Reading {
@@ -456,105 +445,6 @@ impl Retold {
     /// The event bus.
     pub fn bus(&self) -> &Bus {
         &self.inner.bus
-    }
-
-    /// Opens a consumer in this process: a named reader of the log that goes on where it was, and
-    /// cannot skip. It is made where there is none of the name, and given these settings where it
-    /// has others. See [`consumer`](crate::consumer).
-    ///
-    /// # Errors
-    /// [`Invalid`](retold_core::Error::Invalid) names what is wrong with the name or a setting;
-    /// [`Error::ConsumerLog`] when the log is not the one that the consumer read before; else
-    /// [`Error::Store`].
-    pub async fn consumer(
-        &self,
-        name: impl Into<Text>,
-        settings: ConsumerSettings,
-    ) -> Result<Consumer, Error> {
-        let (stores, name) = (self.inner.consumer_stores(), name.into());
-        let consumers = &self.inner.consumers;
-        consumers
-            .open_consumer(&stores, &name, Some(settings))
-            .await
-    }
-
-    /// Opens a consumer that exists.
-    ///
-    /// # Errors
-    /// [`NotFound`](retold_core::Error::NotFound) where there is none of the name; else as
-    /// [`Retold::consumer`].
-    pub async fn existing_consumer(&self, name: impl Into<Text>) -> Result<Consumer, Error> {
-        let (stores, name) = (self.inner.consumer_stores(), name.into());
-        self.inner
-            .consumers
-            .open_consumer(&stores, &name, None)
-            .await
-    }
-
-    /// The names of all consumers, in order.
-    ///
-    /// # Errors
-    /// [`Error::Store`] when the log cannot be read.
-    pub async fn consumer_names(&self) -> Result<Vec<Text>, Error> {
-        self.inner
-            .consumers
-            .names(&self.inner.consumer_stores())
-            .await
-    }
-
-    /// How a consumer stands; it is not opened for that.
-    ///
-    /// # Errors
-    /// [`NotFound`](retold_core::Error::NotFound) where there is none; [`Error::Store`] when it
-    /// cannot be read.
-    pub async fn consumer_status(&self, name: impl Into<Text>) -> Result<ConsumerStatus, Error> {
-        let (stores, name) = (self.inner.consumer_stores(), name.into());
-        self.inner.consumers.status(&stores, &name).await
-    }
-
-    /// The events of a consumer that are parked, by stream; it is not opened for that.
-    ///
-    /// # Errors
-    /// As for [`Retold::consumer_status`].
-    pub async fn consumer_parked(&self, name: impl Into<Text>) -> Result<Vec<ParkedEvent>, Error> {
-        let (stores, name) = (self.inner.consumer_stores(), name.into());
-        self.inner.consumers.parked(&stores, &name).await
-    }
-
-    /// Recomputes from the log what a consumer should have been given, and compares that with what
-    /// it finished. It reads the log from where the consumer began.
-    ///
-    /// # Errors
-    /// As for [`Retold::consumer_status`].
-    pub async fn audit_consumer(&self, name: impl Into<Text>) -> Result<ConsumerAudit, Error> {
-        let (stores, name) = (self.inner.consumer_stores(), name.into());
-        self.inner.consumers.audit(&stores, &name).await
-    }
-
-    /// Sends a consumer to begin anew, with the settings it has: what it had finished, and what is
-    /// parked, is forgotten. It ends where it is open, and goes on once it is opened again.
-    ///
-    /// # Errors
-    /// As for [`Retold::consumer_status`], and [`Invalid`](retold_core::Error::Invalid) when it
-    /// is to begin past the head of the log.
-    pub async fn reset_consumer(
-        &self,
-        name: impl Into<Text>,
-        start: ConsumerStart,
-    ) -> Result<(), Error> {
-        let (stores, name) = (self.inner.consumer_stores(), name.into());
-        self.inner.consumers.reset(&stores, &name, start).await
-    }
-
-    /// Ends a consumer, and removes it with all that is kept of it. What was decided about it
-    /// stays in the log.
-    ///
-    /// # Errors
-    /// [`NotFound`](retold_core::Error::NotFound) where there is none of the name; else
-    /// [`Error::Store`].
-    pub async fn delete_consumer(&self, name: impl Into<Text>) -> Result<(), Error> {
-        let (stores, name) = (self.inner.consumer_stores(), name.into());
-        self.inner.consumers.delete(&stores, &name).await
     }
 
     /// Waits for the snapshots in progress, ends the consumers and stops the subscriptions of the bus, and closes the

@@ -29,6 +29,7 @@
 //! ```
 
 mod audit;
+mod calls;
 mod definition;
 mod desk;
 mod filter;

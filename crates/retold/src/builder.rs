@@ -173,15 +173,15 @@ impl RetoldBuilder {
     ) -> Result<Retold, Error> {
         let machines = Registry::load(&*store, self.machines).await?;
         let hot_counts = Arc::<HotCounts>::default();
-        let consumers = Arc::<consumer::Registry>::default();
         let stores = consumer::Stores {
             store: store.clone(),
             side_store: side_store.clone(),
             clock: self.clock.clone(),
             upcasters: upcasters.clone(),
         };
+        let consumers = Arc::new(consumer::Registry::new(stores));
         Ok(Retold::from_inner(Inner {
-            bus: Bus::new(stores, consumers.clone()),
+            bus: Bus::new(consumers.clone()),
             store,
             side_store,
             clock: self.clock,

@@ -52,16 +52,14 @@ type Subscriptions = Arc<Mutex<BTreeMap<u64, Running>>>;
 /// again with the same event. Who must not miss one makes the subscription
 /// [durable](Subscribing::durable).
 pub struct Bus {
-    stores: consumer::Stores,
     consumers: Arc<consumer::Registry>,
     subscriptions: Subscriptions,
     next_id: AtomicU64,
 }
 
 impl Bus {
-    pub(crate) fn new(stores: consumer::Stores, consumers: Arc<consumer::Registry>) -> Bus {
+    pub(crate) fn new(consumers: Arc<consumer::Registry>) -> Bus {
         Bus {
-            stores,
             consumers,
             subscriptions: Arc::default(),
             next_id: AtomicU64::new(0),

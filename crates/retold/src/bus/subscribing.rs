@@ -82,7 +82,7 @@ where
             handler,
         } = self;
         async move {
-            let store = &bus.stores.store;
+            let store = &bus.consumers.stores.store;
             let head = store.head().await?.position;
             let statistics = Arc::new(Statistics::at(head));
             let (stop, stopped) = tokio::sync::watch::channel(());
@@ -121,9 +121,7 @@ where
         } = subscribing;
         async move {
             let consumers = &bus.consumers;
-            let consumer = consumers
-                .open_consumer(&bus.stores, &name, Some(settings))
-                .await?;
+            let consumer = consumers.open_consumer(&name, Some(settings)).await?;
             let statistics = Arc::new(Statistics::of(consumer.clone()));
             let (counted, handler) = (statistics.clone(), Arc::new(handler));
             let pattern = Arc::new(Pattern::new(topic));

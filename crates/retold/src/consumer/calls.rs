@@ -3,7 +3,7 @@
 use retold_core::Text;
 
 use super::{
-    Consumer, ConsumerAudit, ConsumerSettings, ConsumerStart, ConsumerStatus, ParkedEvent, Stores,
+    Consumer, ConsumerAudit, ConsumerSettings, ConsumerStart, ConsumerStatus, ParkedEvent,
 };
 use crate::{Error, Retold};
 
@@ -13,7 +13,8 @@ impl Retold {
     /// has others. See [`consumer`](crate::consumer).
     ///
     /// # Errors
-    /// [`Invalid`](retold_core::Error::Invalid) names what is wrong with the name or a setting;
+    /// [`Invalid`](retold_core::Error::Invalid) names what is wrong with the name or a setting, and
+    /// the filter where the consumer has another one;
     /// [`Error::ConsumerLog`] when the log is not the one that the consumer read before; else
     /// [`Error::Store`].
     pub async fn consumer(
@@ -21,11 +22,9 @@ impl Retold {
         name: impl Into<Text>,
         settings: ConsumerSettings,
     ) -> Result<Consumer, Error> {
-        let (stores, name) = (self.consumer_stores(), name.into());
+        let name = name.into();
         let consumers = &self.inner().consumers;
-        consumers
-            .open_consumer(&stores, &name, Some(settings))
-            .await
+        consumers.open_consumer(&name, Some(settings)).await
     }
 
     /// Opens a consumer that exists.
@@ -34,11 +33,8 @@ impl Retold {
     /// [`NotFound`](retold_core::Error::NotFound) where there is none of the name; else as
     /// [`Retold::consumer`].
     pub async fn existing_consumer(&self, name: impl Into<Text>) -> Result<Consumer, Error> {
-        let (stores, name) = (self.consumer_stores(), name.into());
-        self.inner()
-            .consumers
-            .open_consumer(&stores, &name, None)
-            .await
+        let name = name.into();
+        self.inner().consumers.open_consumer(&name, None).await
     }
 
     /// The names of all consumers, in order.
@@ -46,7 +42,7 @@ impl Retold {
     /// # Errors
     /// [`Error::Store`] when the log cannot be read.
     pub async fn consumer_names(&self) -> Result<Vec<Text>, Error> {
-        self.inner().consumers.names(&self.consumer_stores()).await
+        self.inner().consumers.names().await
     }
 
     /// How a consumer stands; it is not opened for that.
@@ -55,8 +51,8 @@ impl Retold {
     /// [`NotFound`](retold_core::Error::NotFound) where there is none; [`Error::Store`] when it
     /// cannot be read.
     pub async fn consumer_status(&self, name: impl Into<Text>) -> Result<ConsumerStatus, Error> {
-        let (stores, name) = (self.consumer_stores(), name.into());
-        self.inner().consumers.status(&stores, &name).await
+        let name = name.into();
+        self.inner().consumers.status(&name).await
     }
 
     /// The events of a consumer that are parked, by stream; it is not opened for that.
@@ -64,8 +60,8 @@ impl Retold {
     /// # Errors
     /// As for [`Retold::consumer_status`].
     pub async fn consumer_parked(&self, name: impl Into<Text>) -> Result<Vec<ParkedEvent>, Error> {
-        let (stores, name) = (self.consumer_stores(), name.into());
-        self.inner().consumers.parked(&stores, &name).await
+        let name = name.into();
+        self.inner().consumers.parked(&name).await
     }
 
     /// Recomputes from the log what a consumer should have been given, and compares that with what
@@ -74,8 +70,8 @@ impl Retold {
     /// # Errors
     /// As for [`Retold::consumer_status`].
     pub async fn audit_consumer(&self, name: impl Into<Text>) -> Result<ConsumerAudit, Error> {
-        let (stores, name) = (self.consumer_stores(), name.into());
-        self.inner().consumers.audit(&stores, &name).await
+        let name = name.into();
+        self.inner().consumers.audit(&name).await
     }
 
     /// Sends a consumer to begin anew, with the settings it has: what it had finished, and what is
@@ -89,8 +85,8 @@ impl Retold {
         name: impl Into<Text>,
         start: ConsumerStart,
     ) -> Result<(), Error> {
-        let (stores, name) = (self.consumer_stores(), name.into());
-        self.inner().consumers.reset(&stores, &name, start).await
+        let name = name.into();
+        self.inner().consumers.reset(&name, start).await
     }
 
     /// Ends a consumer, and removes it with all that is kept of it. What was decided about it
@@ -100,17 +96,7 @@ impl Retold {
     /// [`NotFound`](retold_core::Error::NotFound) where there is none of the name; else
     /// [`Error::Store`].
     pub async fn delete_consumer(&self, name: impl Into<Text>) -> Result<(), Error> {
-        let (stores, name) = (self.consumer_stores(), name.into());
-        self.inner().consumers.delete(&stores, &name).await
-    }
-
-    fn consumer_stores(&self) -> Stores {
-        let inner = self.inner();
-        Stores {
-            store: inner.store.clone(),
-            side_store: inner.side_store.clone(),
-            clock: inner.clock.clone(),
-            upcasters: inner.upcasters.clone(),
-        }
+        let name = name.into();
+        self.inner().consumers.delete(&name).await
     }
 }

@@ -18,9 +18,9 @@ use super::standing::{ConsumerStatus, ParkedEvent, Standing};
 use crate::Error;
 use crate::upcasters::Chains;
 
-/// The consumers that are open, by name.
-#[derive(Default)]
+/// The consumers of a handle, and those that are open, by name.
 pub(crate) struct Registry {
+    pub(crate) stores: Stores,
     open: Mutex<HashMap<Text, Open>>,
     /// Held while one is made, opened or ended, so that each is open once.
     changing: tokio::sync::Mutex<()>,
@@ -42,6 +42,14 @@ pub(crate) struct Stores {
 }
 
 impl Registry {
+    pub(crate) fn new(stores: Stores) -> Registry {
+        Registry {
+            stores,
+            open: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+        }
+    }
+
     fn open(&self) -> MutexGuard<'_, HashMap<Text, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -50,19 +58,18 @@ impl Registry {
     /// others.
     pub(crate) async fn open_consumer(
         &self,
-        stores: &Stores,
         name: &Text,
         settings: Option<ConsumerSettings>,
     ) -> Result<Consumer, Error> {
         let _changing = self.changing.lock().await;
-        let (mut kept, sequence) = definition::read(&*stores.store, name).await?;
+        let (mut kept, sequence) = definition::read(&*self.stores.store, name).await?;
         if let Some(settings) = settings {
             match &kept {
                 None => {
                     // What an earlier one of the name had finished is not this one's. It goes
                     // first: a process that dies in between must not leave it to this one.
-                    stores.side_store.forget_consumer(name).await?;
-                    definition::create(&*stores.store, name, &settings, sequence).await?;
+                    self.stores.side_store.forget_consumer(name).await?;
+                    definition::create(&*self.stores.store, name, &settings, sequence).await?;
                 }
                 Some(known) if is_same(&known.settings, &settings) => {}
                 Some(known) if known.settings.filter != settings.filter => {
@@ -73,11 +80,11 @@ impl Registry {
                 }
                 Some(known) => {
                     let sequence = known.sequence;
-                    definition::change(&*stores.store, name, &settings, sequence).await?;
+                    definition::change(&*self.stores.store, name, &settings, sequence).await?;
                     self.end(name).await;
                 }
             }
-            kept = definition::read(&*stores.store, name).await?.0;
+            kept = definition::read(&*self.stores.store, name).await?.0;
         }
         let definition = kept.ok_or_else(|| unknown(name))?;
         if let Some(open) = self.open().get(name)
@@ -86,79 +93,66 @@ impl Registry {
             return Ok(open.consumer.clone());
         }
         self.end(name).await;
-        let open = start(stores, name, definition).await?;
+        let open = start(&self.stores, name, definition).await?;
         let consumer = open.consumer.clone();
         self.open().insert(name.clone(), open);
         Ok(consumer)
     }
 
     /// Ends a consumer and removes it.
-    pub(crate) async fn delete(&self, stores: &Stores, name: &Text) -> Result<(), Error> {
+    pub(crate) async fn delete(&self, name: &Text) -> Result<(), Error> {
         let _changing = self.changing.lock().await;
-        let (kept, _) = definition::read(&*stores.store, name).await?;
+        let (kept, _) = definition::read(&*self.stores.store, name).await?;
         kept.ok_or_else(|| unknown(name))?;
         self.end(name).await;
-        definition::delete(&*stores.store, name).await?;
-        Ok(stores.side_store.forget_consumer(name).await?)
+        definition::delete(&*self.stores.store, name).await?;
+        Ok(self.stores.side_store.forget_consumer(name).await?)
     }
 
     /// Sends a consumer to begin anew.
-    pub(crate) async fn reset(
-        &self,
-        stores: &Stores,
-        name: &Text,
-        start: ConsumerStart,
-    ) -> Result<(), Error> {
+    pub(crate) async fn reset(&self, name: &Text, start: ConsumerStart) -> Result<(), Error> {
         let _changing = self.changing.lock().await;
-        let store = &*stores.store;
+        let store = &*self.stores.store;
         let (kept, _) = definition::read(store, name).await?;
         kept.ok_or_else(|| unknown(name))?;
         // Whatever may be refused comes before anything is ended or forgotten.
         let after = definition::position_of(store, start).await?;
         self.end(name).await;
         // First, since a process that dies in between must repeat, and not pass over.
-        stores.side_store.forget_consumer(name).await?;
+        self.stores.side_store.forget_consumer(name).await?;
         definition::reset(store, name, after).await
     }
 
     /// How a consumer stands, which is not opened for that.
-    pub(crate) async fn status(
-        &self,
-        stores: &Stores,
-        name: &Text,
-    ) -> Result<ConsumerStatus, Error> {
-        let standing = self.look_at(stores, name).await?;
-        standing.status(&*stores.store).await
+    pub(crate) async fn status(&self, name: &Text) -> Result<ConsumerStatus, Error> {
+        let standing = self.look_at(name).await?;
+        standing.status(&*self.stores.store).await
     }
 
     /// The events of a consumer that are parked.
-    pub(crate) async fn parked(
-        &self,
-        stores: &Stores,
-        name: &Text,
-    ) -> Result<Vec<ParkedEvent>, Error> {
-        Ok(self.look_at(stores, name).await?.parked())
+    pub(crate) async fn parked(&self, name: &Text) -> Result<Vec<ParkedEvent>, Error> {
+        Ok(self.look_at(name).await?.parked())
     }
 
     /// Compares what a consumer should have been given with what it finished.
-    pub(crate) async fn audit(&self, stores: &Stores, name: &Text) -> Result<ConsumerAudit, Error> {
-        let definition = definition::read(&*stores.store, name).await?.0;
+    pub(crate) async fn audit(&self, name: &Text) -> Result<ConsumerAudit, Error> {
+        let definition = definition::read(&*self.stores.store, name).await?.0;
         let definition = definition.ok_or_else(|| unknown(name))?;
-        let standing = self.look_at(stores, name).await?;
-        audit::audit(&*stores.store, &definition, standing.progress()).await
+        let standing = self.look_at(name).await?;
+        audit::audit(&*self.stores.store, &definition, standing.progress()).await
     }
 
     /// What is known of a consumer, open or not.
-    async fn look_at(&self, stores: &Stores, name: &Text) -> Result<Standing, Error> {
+    async fn look_at(&self, name: &Text) -> Result<Standing, Error> {
         if let Some(open) = self.open().get(name) {
             return Ok(Standing::of(
                 &open.running,
                 open.consumer.settings().clone(),
             ));
         }
-        let definition = definition::read(&*stores.store, name).await?.0;
+        let definition = definition::read(&*self.stores.store, name).await?.0;
         let definition = definition.ok_or_else(|| unknown(name))?;
-        let (desk, refused) = match kept_desk(stores, name, &definition, 0).await {
+        let (desk, refused) = match kept_desk(&self.stores, name, &definition, 0).await {
             Ok(desk) => (desk, None),
             Err(error @ Error::ConsumerLog { .. }) => {
                 let limits = definition.settings.limits();
@@ -173,17 +167,21 @@ impl Registry {
     }
 
     /// The names of all consumers, in order.
-    pub(crate) async fn names(&self, stores: &Stores) -> Result<Vec<Text>, Error> {
+    pub(crate) async fn names(&self) -> Result<Vec<Text>, Error> {
         let mut query = StreamsQuery {
             aggregate_type: Some(Text::from_static(STREAM_TYPE)),
             ..StreamsQuery::default()
         };
         let mut names = Vec::new();
         loop {
-            let page = stores.store.streams(query.clone()).await?;
+            let page = self.stores.store.streams(query.clone()).await?;
             for summary in page.streams {
                 let name = summary.stream.aggregate_id().clone();
-                if definition::read(&*stores.store, &name).await?.0.is_some() {
+                if definition::read(&*self.stores.store, &name)
+                    .await?
+                    .0
+                    .is_some()
+                {
                     names.push(name);
                 }
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use retold_core::{Append, Clock, EventStore, NewEvent, RecordedEvent, SideStore};
+use retold_core::{Append, Clock, EventStore, NewEvent, RecordedEvent, SideStore, ViewStore};
 
 use crate::events::{at, ok};
 use crate::{ManualClock, seeds};
@@ -34,6 +34,17 @@ pub trait SideStoreFixture: Sized + Send + Sync + 'static {
 
     /// Opens the side store; called once.
     async fn open(&self) -> Arc<dyn SideStore>;
+}
+
+/// A place for views. It is removed when the value is dropped.
+pub trait ViewPlace: 'static {
+    /// Makes a place without views.
+    fn create() -> Self
+    where
+        Self: Sized;
+
+    /// The store of the place.
+    fn store(&self) -> Arc<dyn ViewStore>;
 }
 
 type Created<T> = Pin<Box<dyn Future<Output = T> + Send>>;

@@ -1,5 +1,5 @@
 //! The contract of the stores as one test suite. A store keeps it by running
-//! [`event_store_contract!`] or [`side_store_contract!`] in a test; each promise is a test of
+//! [`event_store_contract!`], [`side_store_contract!`] or [`view_store_contract!`] in a test; each promise is a test of
 //! its own. How a store is made and reopened is what it says in a fixture.
 
 pub mod append;
@@ -18,6 +18,8 @@ pub mod side_store;
 pub mod streams;
 pub mod subscribe;
 pub mod time;
+#[doc(hidden)]
+pub mod views;
 
 mod clock;
 mod events;
@@ -27,7 +29,7 @@ mod random;
 mod seeds;
 
 pub use clock::ManualClock;
-pub use fixture::{Places, SidePlaces, SideStoreFixture, StoreFixture, Subject, keep};
+pub use fixture::{Places, SidePlaces, SideStoreFixture, StoreFixture, Subject, ViewPlace, keep};
 
 /// Makes a test of each promise of an `EventStore`, for a type that is a [`StoreFixture`]
 /// and is in scope where the macro stands.
@@ -233,7 +235,44 @@ macro_rules! side_store_contract {
     };
 }
 
-/// What the two macros expand to.
+/// Makes a test of each promise of a `ViewStore`, for a type that is a [`ViewPlace`] and is in
+/// scope where the macro stands.
+#[macro_export]
+macro_rules! view_store_contract {
+    ($place:ty) => {
+        mod views {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $crate::view_promises! { $place =>
+                rows_and_progress_are_kept_together,
+                what_is_not_committed_is_undone,
+                values_are_kept_as_they_are,
+                a_pinned_reader_sees_one_moment,
+                a_table_is_declared_in_one_way,
+                views_are_listed_and_removed,
+                a_query_that_does_not_fit_is_refused,
+                pages_in_any_order_are_the_rows,
+            }
+        }
+    };
+}
+
+/// What [`view_store_contract!`] expands to.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! view_promises {
+    ($place:ty => $($promise:ident),+ $(,)?) => {
+        $(
+            #[test]
+            fn $promise() {
+                $crate::views::$promise(&<$place as $crate::ViewPlace>::create());
+            }
+        )+
+    };
+}
+
+/// What the other two macros expand to.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! promises {
@@ -288,6 +327,11 @@ mod tests {
             for promise in promises.filter_map(|rest| rest.split('(').next()) {
                 assert!(listed.contains(&promise), "{module}: {promise} is not run");
             }
+        }
+        let promises = include_str!("views.rs").split("pub fn ").skip(1);
+        for promise in promises.filter_map(|rest| rest.split('(').next()) {
+            let listed = format!("                {promise},\n");
+            assert!(macros.contains(&listed), "views: {promise} is not run");
         }
     }
 }

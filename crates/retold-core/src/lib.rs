@@ -19,6 +19,7 @@ mod store;
 mod stream_id;
 mod subscription;
 mod timestamp;
+mod view;
 mod wire;
 
 pub use append::{Append, Appended, Condition, Expected, Identity, RestoreBatch};
@@ -43,6 +44,10 @@ pub use store::{Capabilities, Era, EventStore, LogHead, ReadConsistency, StreamH
 pub use stream_id::StreamId;
 pub use subscription::{Batch, Subscription};
 pub use timestamp::{Timestamp, TimestampError};
+pub use view::{
+    Column, ColumnType, RowChange, RowPage, RowQuery, Table, Value, ViewId, ViewProgress,
+    ViewReader, ViewStore, ViewWriter, check_view_name,
+};
 
 /// A piece of UTF-8 text that is cheap to clone and may be a slice of a larger buffer.
 pub type Text = bytestring::ByteString;

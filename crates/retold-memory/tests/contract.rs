@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use retold_contract::{SideStoreFixture, StoreFixture};
-use retold_core::{Clock, EventStore, SideStore};
-use retold_memory::{MemorySideStore, MemoryStore};
+use retold_contract::{SideStoreFixture, StoreFixture, ViewPlace};
+use retold_core::{Clock, EventStore, SideStore, ViewStore};
+use retold_memory::{MemorySideStore, MemoryStore, MemoryViews};
 
 struct InMemory;
 
@@ -34,3 +34,17 @@ impl SideStoreFixture for InMemory {
 
 retold_contract::event_store_contract!(InMemory);
 retold_contract::side_store_contract!(InMemory);
+
+struct ViewsInMemory(MemoryViews);
+
+impl ViewPlace for ViewsInMemory {
+    fn create() -> Self {
+        ViewsInMemory(MemoryViews::new())
+    }
+
+    fn store(&self) -> Arc<dyn ViewStore> {
+        Arc::new(self.0.clone())
+    }
+}
+
+retold_contract::view_store_contract!(ViewsInMemory);

@@ -8,9 +8,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::error::Failure;
 use crate::schema;
 
-/// Milliseconds that a call waits for another process that writes to the file. Transactions
-/// are short, so whoever holds the file longer is stuck.
-const BUSY_TIMEOUT_MS: u64 = 5_000;
+/// How long a call waits for another process that writes to the file. Transactions are short,
+/// so whoever holds the file longer is stuck.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Milliseconds between two attempts to switch the journal mode.
 const WAL_RETRY_MS: u64 = 5;
@@ -22,7 +22,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection, Failure> {
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     // Before anything is written, the journal mode included: the file may not be ours.
     schema::steps_taken(&connection, path)?;
     enter_wal(&connection)?;
@@ -33,8 +33,15 @@ pub(crate) fn open(path: &Path) -> Result<Connection, Failure> {
     Ok(connection)
 }
 
-/// Opens a file that exists, and changes nothing about it.
+/// Opens the side store's file, which exists, and changes nothing about it.
 pub(crate) fn open_read_only(path: &Path) -> Result<Connection, Failure> {
+    let connection = open_without_change(path)?;
+    schema::require_newest(&connection, path)?;
+    Ok(connection)
+}
+
+/// Opens a file that exists, and changes nothing about it.
+pub(crate) fn open_without_change(path: &Path) -> Result<Connection, Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
@@ -47,8 +54,7 @@ pub(crate) fn open_read_only(path: &Path) -> Result<Connection, Failure> {
             Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_URI)?
         }
     };
-    connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
-    schema::require_newest(&connection, path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }
 
@@ -61,8 +67,8 @@ fn escaped(path: &Path) -> String {
 }
 
 /// Switches to WAL, in which a reader and the writer do not wait for each other.
-fn enter_wal(connection: &Connection) -> Result<(), Failure> {
-    let give_up = Instant::now() + Duration::from_millis(BUSY_TIMEOUT_MS);
+pub(crate) fn enter_wal(connection: &Connection) -> Result<(), Failure> {
+    let give_up = Instant::now() + BUSY_TIMEOUT;
     loop {
         // The switch does not use the busy timeout when two connections attempt it at once.
         match connection.pragma_update(None, "journal_mode", "WAL") {

@@ -1,5 +1,5 @@
-//! The embedded side store: what is kept beside the log, in one SQLite file, `state.db`.
-//! It holds nothing that cannot be derived from the log again, and no events.
+//! What is kept beside an embedded log: the side store in one SQLite file, `state.db`, and views
+//! in files of their own. Nothing in them cannot be derived from the log again.
 
 mod connection;
 mod consumers;
@@ -8,6 +8,8 @@ mod row;
 mod schema;
 mod snapshots;
 mod store;
+mod views;
 
 pub use rusqlite;
 pub use store::SqliteSideStore;
+pub use views::SqliteViews;

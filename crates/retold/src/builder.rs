@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use retold_core::{Clock, EventStore, SideStore, SystemClock};
-use retold_memory::MemorySideStore;
+use retold_core::{Clock, EventStore, SideStore, SystemClock, ViewStore};
+use retold_memory::{MemorySideStore, MemoryViews};
 
 use crate::aggregate::Kinds;
 use crate::bus::Bus;
@@ -12,6 +12,7 @@ use crate::command::Turns;
 use crate::consumer;
 use crate::hot::{HOT_STATES_MAX, HotCounts, HotStates};
 use crate::machine::{Machine, Registry};
+use crate::projection::{self, Projection};
 use crate::retold::Inner;
 use crate::snapshots::Making;
 use crate::upcasters::{Chains, Upcasters};
@@ -33,6 +34,8 @@ use crate::{Error, Retold, open};
 pub struct RetoldBuilder {
     store: Option<Arc<dyn EventStore>>,
     side_store: Option<Arc<dyn SideStore>>,
+    views: Option<Arc<dyn ViewStore>>,
+    projections: Vec<Arc<dyn Projection>>,
     clock: Arc<dyn Clock>,
     machines: Vec<Machine>,
     upcasters: Vec<Upcasters>,
@@ -41,11 +44,16 @@ pub struct RetoldBuilder {
     read_only: bool,
 }
 
+/// What a handle is made over.
+type Stores = (Arc<dyn EventStore>, Arc<dyn SideStore>, Arc<dyn ViewStore>);
+
 impl Default for RetoldBuilder {
     fn default() -> Self {
         RetoldBuilder {
             store: None,
             side_store: None,
+            views: None,
+            projections: Vec::new(),
             clock: Arc::new(SystemClock::default()),
             machines: Vec::new(),
             upcasters: Vec::new(),
@@ -74,6 +82,30 @@ impl RetoldBuilder {
     pub fn side_store(mut self, side_store: Arc<dyn SideStore>) -> Self {
         self.side_store = Some(side_store);
         self
+    }
+
+    /// Where the views of projections are kept, in place of what belongs to the location.
+    pub fn view_store(mut self, views: Arc<dyn ViewStore>) -> Self {
+        self.views = Some(views);
+        self
+    }
+
+    /// A projection, which runs in the background from when the handle is opened. Several versions
+    /// of one may be given: the newest is built where it is not there yet, and the others are
+    /// carried on for as long as they are kept. See [`projection`].
+    pub fn projection(mut self, projection: impl Projection) -> Self {
+        self.projections.push(Arc::new(projection));
+        self
+    }
+
+    /// The projections that come with the crate: [`CurrentState`](projection::CurrentState),
+    /// [`StateHistory`](projection::StateHistory) and [`ProcessMap`](projection::ProcessMap).
+    pub fn builtin_projections(self) -> Self {
+        let machines = self.machines.iter();
+        let machines: Vec<Machine> = machines.cloned().collect();
+        self.projection(projection::CurrentState::new(&machines))
+            .projection(projection::StateHistory)
+            .projection(projection::ProcessMap)
     }
 
     /// Where the time comes from that events are recorded and snapshots are made at. Ids and
@@ -144,11 +176,13 @@ impl RetoldBuilder {
             read_only: self.read_only,
         };
         let opened = open::open(location.as_ref(), how).await?;
-        self.finish(upcasters, opened.store, opened.side_store, true)
-            .await
+        let views = self.views.take().unwrap_or(opened.views);
+        let stores = (opened.store, opened.side_store, views);
+        self.finish(upcasters, stores, true).await
     }
 
-    /// Opens a handle on the store given. Without a side store snapshots are kept in memory.
+    /// Opens a handle on the store given. Without a side store snapshots are kept in memory, and
+    /// views without a view store.
     ///
     /// # Errors
     /// [`Invalid`](retold_core::Error::Invalid) when no store was given; [`Error::Machine`] when
@@ -161,14 +195,16 @@ impl RetoldBuilder {
         })?;
         let side_store = self.side_store.take();
         let side_store = side_store.unwrap_or_else(|| Arc::new(MemorySideStore::new()));
-        self.finish(upcasters, store, side_store, false).await
+        let views = self.views.take();
+        let views = views.unwrap_or_else(|| Arc::new(MemoryViews::new()));
+        self.finish(upcasters, (store, side_store, views), false)
+            .await
     }
 
     async fn finish(
         self,
         upcasters: Chains,
-        store: Arc<dyn EventStore>,
-        side_store: Arc<dyn SideStore>,
+        (store, side_store, views): Stores,
         owns_store: bool,
     ) -> Result<Retold, Error> {
         let machines = Registry::load(&*store, self.machines).await?;
@@ -180,6 +216,10 @@ impl RetoldBuilder {
             upcasters: upcasters.clone(),
         };
         let consumers = Arc::new(consumer::Registry::new(stores));
+        let projections =
+            projection::Registry::new((store.clone(), views), upcasters.clone(), self.projections)?;
+        let projections = Arc::new(projections);
+        projections.begin();
         Ok(Retold::from_inner(Inner {
             bus: Bus::new(consumers.clone()),
             store,
@@ -193,6 +233,7 @@ impl RetoldBuilder {
             turns: Turns::default(),
             making: Making::default(),
             consumers,
+            projections,
             owns_store,
         }))
     }

@@ -90,6 +90,20 @@ pub enum Error {
         position: Position,
     },
 
+    /// The rows of a projection are asked for while its first version is being built.
+    #[error(
+        "read the projection {projection}: it is being built, and has come through position \
+         {complete_through} of {head}; try again once it has caught up"
+    )]
+    NotCaughtUp {
+        /// The projection's name.
+        projection: String,
+        /// How far it has come.
+        complete_through: Position,
+        /// The head of the log.
+        head: Position,
+    },
+
     /// Upcasters cannot be used together.
     #[error(transparent)]
     Upcasters(Box<UpcastersError>),

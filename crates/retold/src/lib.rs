@@ -308,6 +308,7 @@ pub mod aggregate;
 mod append;
 mod builder;
 mod bus;
+mod checkpoint;
 mod command;
 pub mod consumer;
 mod error;
@@ -316,6 +317,7 @@ mod fold;
 mod hot;
 mod machine;
 mod open;
+pub mod projection;
 #[cfg(feature = "engine")]
 pub mod recovery;
 mod retold;
@@ -381,14 +383,15 @@ pub use retold_derive::Event;
 pub use schemars;
 
 pub use retold_core::{
-    Appended, Batch, Capabilities, Checkpoint, Clock, Damage, Direction, Distribution, Entry,
-    EntryRef, Error as StoreError, EventId, EventRef, EventStore, Expected, Filter, IdRef,
-    IndexStatistics, Json, JsonError, LogBlock, LogHead, LogId, LogPage, LogQuery, Lost, Metadata,
-    NewEvent, PointInTime, Position, ReadConsistency, RecordedEvent, ReducerId, RestoreBatch,
-    SequenceNumber, SideStore, Snapshot, SnapshotKey, SnapshotPage, SnapshotQuery, SnapshotScan,
-    SnapshotScanQuery, StoreStatistics, StreamConflict, StreamHead, StreamId, StreamPage,
-    StreamQuery, StreamSummary, StreamsPage, StreamsQuery, SystemClock, Text, Timestamp,
-    TimestampError, limits,
+    Appended, Batch, Capabilities, Checkpoint, Clock, Column, ColumnType, Damage, Direction,
+    Distribution, Entry, EntryRef, Error as StoreError, EventId, EventRef, EventStore, Expected,
+    Filter, IdRef, IndexStatistics, Json, JsonError, LogBlock, LogHead, LogId, LogPage, LogQuery,
+    Lost, Metadata, NewEvent, PointInTime, Position, ReadConsistency, RecordedEvent, ReducerId,
+    RestoreBatch, RowPage, RowQuery, SequenceNumber, SideStore, Snapshot, SnapshotKey,
+    SnapshotPage, SnapshotQuery, SnapshotScan, SnapshotScanQuery, StoreStatistics, StreamConflict,
+    StreamHead, StreamId, StreamPage, StreamQuery, StreamSummary, StreamsPage, StreamsQuery,
+    SystemClock, Table, Text, Timestamp, TimestampError, Value, ViewId, ViewProgress, ViewStore,
+    limits,
 };
 
 /// The embedded engine's own calls: checking a folder, and recovering it.

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use retold_core::{Clock, EventStore, SideStore};
-use retold_memory::{MemorySideStore, MemoryStore};
+use retold_core::{Clock, EventStore, SideStore, ViewStore};
+use retold_memory::{MemorySideStore, MemoryStore, MemoryViews};
 
 use crate::Error;
 
@@ -15,6 +15,7 @@ const MEMORY: &str = "memory:";
 pub(crate) struct Opened {
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) side_store: Arc<dyn SideStore>,
+    pub(crate) views: Arc<dyn ViewStore>,
 }
 
 /// How a location is opened.
@@ -38,6 +39,7 @@ pub(crate) async fn open(location: &Path, how: How) -> Result<Opened, Error> {
             side_store: how
                 .side_store
                 .unwrap_or_else(|| Arc::new(MemorySideStore::new())),
+            views: Arc::new(MemoryViews::new()),
         });
     }
     // A mistyped address must not become a folder of that name.
@@ -68,10 +70,11 @@ async fn folder(location: &Path, how: How) -> Result<Opened, Error> {
         Some(given) => Some(given),
         None => existing_side_store(&folder, how.read_only).await?,
     };
-    let evidence = match &early {
+    let mut evidence = match &early {
         Some(side_store) => side_store.newest_checkpoints().await?,
         None => Vec::new(),
     };
+    evidence.extend(checkpoints_of_views(&folder).await);
     let options = Options {
         evidence,
         clock: how.clock,
@@ -91,6 +94,7 @@ async fn folder(location: &Path, how: How) -> Result<Opened, Error> {
     Ok(Opened {
         store: Arc::new(store),
         side_store,
+        views: views_of(location),
     })
 }
 
@@ -132,6 +136,38 @@ pub(crate) async fn existing_side_store(
 #[cfg(all(feature = "engine", not(feature = "sqlite")))]
 async fn new_side_store(_folder: &Path) -> Result<Arc<dyn SideStore>, Error> {
     Ok(Arc::new(MemorySideStore::new()))
+}
+
+/// The folder of the views that belong to a log, by its name in the log's folder.
+#[cfg(feature = "sqlite")]
+const VIEWS_FOLDER: &str = "views";
+
+#[cfg(feature = "sqlite")]
+fn views_of(folder: &Path) -> Arc<dyn ViewStore> {
+    Arc::new(retold_sqlite::SqliteViews::new(folder.join(VIEWS_FOLDER)))
+}
+
+#[cfg(all(feature = "engine", not(feature = "sqlite")))]
+fn views_of(_folder: &Path) -> Arc<dyn ViewStore> {
+    Arc::new(MemoryViews::new())
+}
+
+/// The last events that views were made of. What cannot be read is no sign of anything: it is
+/// made again.
+#[cfg(feature = "engine")]
+pub(crate) async fn checkpoints_of_views(folder: &Path) -> Vec<retold_core::Checkpoint> {
+    let views = views_of(folder);
+    let checkpoints = blocking(move || {
+        let ids = views.views()?.into_iter();
+        let progress = |id| {
+            views
+                .reader(&id)
+                .and_then(|reader| reader.progress())
+                .ok()?
+        };
+        Ok(ids.filter_map(|id| progress(id)?.checkpoint).collect())
+    });
+    checkpoints.await.unwrap_or_default()
 }
 
 /// Runs what waits for the disk where it keeps no other task waiting.

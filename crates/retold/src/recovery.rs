@@ -9,7 +9,7 @@ use retold_core::Position;
 use retold_engine::{Options, Rebuilt, Recovered, Remedy, Verified};
 
 use crate::Error;
-use crate::open::{blocking, existing_side_store};
+use crate::open::{blocking, checkpoints_of_views, existing_side_store};
 
 /// What a look at a whole folder found.
 #[derive(Debug)]
@@ -46,10 +46,11 @@ pub async fn examine(
         Ok(None) => Ok(Vec::new()),
         Err(error) => Err(error),
     };
-    let (evidence, side_store) = match evidence {
+    let (mut evidence, side_store) = match evidence {
         Ok(evidence) => (evidence, None),
         Err(error) => (Vec::new(), Some(error)),
     };
+    evidence.extend(checkpoints_of_views(&folder).await);
     let log = blocking(move || retold_engine::verify_whole(folder, &evidence, bytes_read)).await?;
     Ok(Examined { log, side_store })
 }
@@ -93,10 +94,11 @@ pub async fn accept_loss(
     reason: impl Into<String>,
 ) -> Result<Recovered, Error> {
     let folder = folder.as_ref().to_owned();
-    let evidence = match existing_side_store(&folder, false).await? {
+    let mut evidence = match existing_side_store(&folder, false).await? {
         Some(side_store) => side_store.newest_checkpoints().await?,
         None => Vec::new(),
     };
+    evidence.extend(checkpoints_of_views(&folder).await);
     let remedy = Remedy::AcceptLoss {
         reason: reason.into(),
         evidence,

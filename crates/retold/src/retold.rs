@@ -19,6 +19,7 @@ use crate::events::Events;
 use crate::fold::{self, Folded, REPLAY_BATCH, Reading, Reducer, Replay, ReplayWith};
 use crate::hot::{HotCounts, HotStates};
 use crate::machine::{Machines, Registry};
+use crate::projection;
 use crate::scan::LogScan;
 use crate::snapshots::{CheckSnapshots, Making, Snapshots};
 use crate::state::{MachineState, StateQuery};
@@ -48,6 +49,7 @@ pub(crate) struct Inner {
     pub(crate) making: Making,
     pub(crate) bus: Bus,
     pub(crate) consumers: Arc<consumer::Registry>,
+    pub(crate) projections: Arc<projection::Registry>,
     /// Whether the store was opened here and is therefore closed here.
     pub(crate) owns_store: bool,
 }
@@ -447,8 +449,8 @@ impl Retold {
         &self.inner.bus
     }
 
-    /// Waits for the snapshots in progress, ends the consumers and stops the subscriptions of the bus, and closes the
-    /// log, unless it was given to the builder as a store. For all clones of the handle.
+    /// Waits for the snapshots in progress, ends projections and consumers, stops the subscriptions
+    /// of the bus, and closes the log, unless it was given to the builder as a store. For all clones of the handle.
     ///
     /// A handle that is dropped instead loses nothing either; but a handler of the bus that holds
     /// a clone keeps it open.
@@ -457,6 +459,7 @@ impl Retold {
     /// Those of [`EventStore::close`].
     pub async fn close(&self) -> Result<(), Error> {
         self.inner.making.wait_for_all().await;
+        self.inner.projections.end_all().await;
         self.inner.consumers.end_all().await;
         self.inner.bus.stop().await;
         if self.inner.owns_store {

@@ -2,14 +2,14 @@
 //! given, that it pauses, what is passed over and why.
 
 use retold_core::{
-    Append, Entry, EventId, EventStore, Expected, LogQuery, NewEvent, Position, SequenceNumber,
-    StreamId, StreamProgress, StreamQuery, Text, Timestamp,
+    Append, Entry, EventId, EventStore, Expected, NewEvent, Position, SequenceNumber, StreamId,
+    StreamProgress, StreamQuery, Text, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
 use super::running::shortened;
 use super::settings::{ConsumerSettings, ConsumerStart, check_name};
-use crate::Error;
+use crate::{Error, checkpoint};
 
 /// The type of the streams that hold what is decided; the id is the consumer's name.
 pub(super) const STREAM_TYPE: &str = "$consumer";
@@ -359,26 +359,7 @@ async fn recorded_at(
     store: &dyn EventStore,
     position: Position,
 ) -> Result<Option<Timestamp>, Error> {
-    Ok(event_at(store, position)
+    Ok(checkpoint::event_at(store, position)
         .await?
         .map(|event| event.persisted_at))
-}
-
-/// The event at a position; none where it was lost, or the log ends before it.
-pub(super) async fn event_at(
-    store: &dyn EventStore,
-    position: Position,
-) -> Result<Option<retold_core::RecordedEvent>, Error> {
-    if position > store.head().await?.position {
-        return Ok(None);
-    }
-    let mut query = LogQuery::after(position - 1).limit(1);
-    query.through = position;
-    query.filter.include_reserved = true;
-    let page = store.read_log(query).await?;
-    let entry = page.entries.into_iter().next();
-    Ok(entry.and_then(|entry| match entry {
-        Entry::Event(event) => Some(event),
-        Entry::Lost(_) => None,
-    }))
 }

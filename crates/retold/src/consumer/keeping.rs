@@ -12,6 +12,7 @@ use super::definition::{self, Copied, CopiedStream};
 use super::desk::{Changes, Delivery};
 use super::running::Running;
 use crate::Error;
+use crate::checkpoint;
 use crate::error::panic_text;
 
 /// What a handler came to that shares a transaction.
@@ -81,11 +82,7 @@ impl Running {
         if position == 0 {
             return Ok(None);
         }
-        let found = definition::event_at(&*self.store, position).await;
-        let event = found.map_err(|error| match error {
-            Error::Store(error) => error,
-            other => retold_core::Error::invalid("position", other.to_string()),
-        })?;
+        let event = checkpoint::event_at(&*self.store, position).await?;
         Ok(Some(Checkpoint {
             log_id: self.store.log_id(),
             position,

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use retold_core::{
-    Checkpoint, Clock, ConsumerProgress, EventStore, Position, SideStore, StreamsQuery, Tally, Text,
+    Checkpoint, Clock, ConsumerProgress, EventStore, SideStore, StreamsQuery, Tally, Text,
 };
 use tokio::task::JoinHandle;
 
@@ -15,8 +15,8 @@ use super::handle::Consumer;
 use super::running::Running;
 use super::settings::{ConsumerSettings, ConsumerStart};
 use super::standing::{ConsumerStatus, ParkedEvent, Standing};
-use crate::Error;
 use crate::upcasters::Chains;
+use crate::{Error, checkpoint};
 
 /// The consumers of a handle, and those that are open, by name.
 pub(crate) struct Registry {
@@ -343,28 +343,11 @@ async fn check_log(
     name: &Text,
     checkpoint: Option<&Checkpoint>,
 ) -> Result<(), Error> {
-    let Some(checkpoint) = checkpoint else {
-        return Ok(());
-    };
-    let is_known = store
-        .history()
-        .iter()
-        .any(|era| era.log_id == checkpoint.log_id);
-    let event = definition::event_at(store, checkpoint.position).await?;
-    let fits = match &event {
-        Some(event) => event.metadata.event_id == checkpoint.event_id,
-        // Lost, but not past the end.
-        None => checkpoint.position <= head(store).await?,
-    };
-    match is_known && fits {
+    match checkpoint::belongs(store, checkpoint).await? {
         true => Ok(()),
         false => Err(Error::ConsumerLog {
             consumer: name.to_string(),
-            position: checkpoint.position,
+            position: checkpoint.map_or(0, |checkpoint| checkpoint.position),
         }),
     }
-}
-
-async fn head(store: &dyn EventStore) -> Result<Position, Error> {
-    Ok(store.head().await?.position)
 }

@@ -4,11 +4,11 @@ use retold_core::{
     ConsumerProgress, EventId, EventStore, Position, SequenceNumber, StreamId, Text, Timestamp,
 };
 
-use super::definition::{self, Definition};
+use super::definition::Definition;
 use super::desk::{Counts, Desk, HoldReason};
 use super::running::Running;
 use super::settings::ConsumerSettings;
-use crate::Error;
+use crate::{Error, checkpoint};
 
 /// An event that is not tried any more until somebody says so, and for which the rest of its
 /// stream waits.
@@ -170,7 +170,7 @@ impl Standing {
     pub(super) async fn status(self, store: &dyn EventStore) -> Result<ConsumerStatus, Error> {
         let parked = self.parked();
         let head = store.head().await?.position;
-        let next = definition::event_at(store, self.position + 1).await?;
+        let next = checkpoint::event_at(store, self.position + 1).await?;
         Ok(ConsumerStatus {
             position: self.position,
             head,

@@ -2,12 +2,13 @@
 //! an answer: whatever does not fit the log as it is now is passed over.
 
 use retold_core::{
-    Checkpoint, Clock, Era, EventStore, Json, RecordedEvent, ReducerId, SequenceNumber, SideStore,
+    Checkpoint, Clock, EventStore, Json, RecordedEvent, ReducerId, SequenceNumber, SideStore,
     Snapshot, StreamId, StreamQuery,
 };
 
 use super::{Folded, Reading, Reducer, id_of};
 use crate::Error;
+use crate::checkpoint::is_within;
 
 /// How many snapshots are tried before a stream is replayed from its beginning. More than one
 /// is wrong only after the log was replaced or lost its tail.
@@ -62,15 +63,6 @@ pub(crate) async fn counts(store: &dyn EventStore, snapshot: &Snapshot) -> Resul
         event.position == snapshot.checkpoint.position
             && event.metadata.event_id == snapshot.checkpoint.event_id
     }))
-}
-
-fn is_within(history: &[Era], checkpoint: &Checkpoint) -> bool {
-    let mut eras = history.iter();
-    if !eras.any(|era| era.log_id == checkpoint.log_id) {
-        return false;
-    }
-    eras.next()
-        .is_none_or(|next| checkpoint.position < next.from)
 }
 
 async fn event_at(

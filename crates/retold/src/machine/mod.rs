@@ -8,8 +8,8 @@ mod registry;
 
 pub use definition::{AvailableTransition, Machine, Refusal, TransitionRule};
 pub use error::MachineError;
-pub(crate) use registry::Registry;
 pub use registry::{MachineAdded, Machines};
+pub(crate) use registry::{Registry, machine_added};
 
 /// How many events of a stream lie between two automatic snapshots unless a machine says
 /// otherwise: few enough that a replay is one page, many enough that snapshots stay rare.

@@ -108,6 +108,13 @@ async fn newest(store: &dyn EventStore, stream: StreamId) -> Result<Option<Machi
     }
 }
 
+/// The machine that an event of a reserved stream adds; none where it does something else.
+pub(crate) fn machine_added(event: &RecordedEvent) -> Result<Option<Machine>, Error> {
+    let is_added =
+        event.stream.aggregate_type() == MACHINE_STREAM_TYPE && event.event_type == MACHINE_ADDED;
+    is_added.then(|| read(event)).transpose()
+}
+
 fn read(event: &RecordedEvent) -> Result<Machine, Error> {
     let added: Added = event
         .payload

@@ -49,6 +49,8 @@ pub(crate) struct RecordedTransition {
     /// As it was sent, which may be an alias.
     pub(crate) event: String,
     pub(crate) reason: Option<String>,
+    /// As it was sent.
+    pub(crate) context: Option<Json>,
 }
 
 impl RecordedTransition {
@@ -66,6 +68,7 @@ impl RecordedTransition {
             to: text("toState"),
             event: text("event").unwrap_or_else(|| event.event_type.to_string()),
             reason: text("reason"),
+            context: fields.get("context").cloned(),
         })
     }
 }

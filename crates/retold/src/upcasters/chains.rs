@@ -119,6 +119,18 @@ impl Chains {
         &self.graph(aggregate_type).declared
     }
 
+    /// All upcasters, as they are declared, in order.
+    pub(crate) fn all_declared(&self) -> Vec<String> {
+        let graphs = self.shared.by_type.iter();
+        let graphs = graphs.map(|(aggregate_type, graph)| (&**aggregate_type, graph));
+        let mut all: Vec<String> = graphs
+            .chain([("", &self.shared.others)])
+            .flat_map(|(of, graph)| graph.declared.iter().map(move |one| format!("{of}: {one}")))
+            .collect();
+        all.sort();
+        all
+    }
+
     /// A filter of what was written that leaves out nothing which upcasting turns into what is
     /// wanted.
     pub(crate) fn widened(&self, wanted: &Filter) -> Filter {

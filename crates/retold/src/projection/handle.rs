@@ -1,0 +1,263 @@
+//! What is asked of one projection: its rows, how it stands, and what is decided about it.
+
+use std::sync::Arc;
+
+use retold_core::{Position, RowPage, RowQuery, Table, Text, Value, ViewReader};
+
+use super::compare::{self, Comparison};
+use super::registry::{Current, Registry};
+use super::row::{IntoValues, Row};
+use super::running::blocking;
+use super::status::{ProjectionStatus, VersionRole};
+use crate::{Error, Retold};
+
+/// A projection of a handle: [`Retold::projection`].
+#[derive(Clone)]
+pub struct ProjectionHandle {
+    name: Text,
+    registry: Arc<Registry>,
+}
+
+/// A page of rows.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Rows {
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// The [`after`](RowQuery::after) of the next page; none at the end.
+    pub next: Option<Vec<Value>>,
+    /// Everything at or before this position is in them.
+    pub complete_through: Position,
+}
+
+impl Rows {
+    pub(super) fn new(table: &Arc<Table>, page: RowPage) -> Rows {
+        let rows = page.rows.into_iter();
+        Rows {
+            rows: rows
+                .map(|values| Row::new(Arc::clone(table), values))
+                .collect(),
+            next: page.next,
+            complete_through: page.complete_through,
+        }
+    }
+}
+
+impl Retold {
+    /// A projection: its rows, how it stands, and what can be decided about it.
+    ///
+    /// Whether there is one of the name is said by what is then asked of it.
+    pub fn projection(&self, name: impl Into<Text>) -> ProjectionHandle {
+        ProjectionHandle {
+            name: name.into(),
+            registry: Arc::clone(&self.inner().projections),
+        }
+    }
+
+    /// The names of the projections that were given to the builder, in order.
+    pub fn projection_names(&self) -> Vec<Text> {
+        self.inner().projections.names()
+    }
+}
+
+impl ProjectionHandle {
+    /// Its name.
+    pub fn name(&self) -> &Text {
+        &self.name
+    }
+
+    /// How it stands.
+    ///
+    /// # Errors
+    /// [`NotFound`](retold_core::Error::NotFound) where there is none of the name; else
+    /// [`Error::Store`].
+    pub async fn status(&self) -> Result<ProjectionStatus, Error> {
+        Ok(self.registry.status(&self.name).await?)
+    }
+
+    /// Waits until the version that is read has everything through a position in its rows, the
+    /// first one for as long as it is built.
+    ///
+    /// # Errors
+    /// [`NotFound`](retold_core::Error::NotFound) where there is none of the name, or the handle
+    /// was closed.
+    pub async fn wait_through(&self, position: Position) -> Result<(), Error> {
+        let mut changes = self.registry.changes();
+        loop {
+            changes.mark_unchanged();
+            let changed = match self.registry.current(&self.name).await? {
+                Some(Current {
+                    reached: Some(mut reached),
+                    ..
+                }) => tokio::select! {
+                    reached = reached.wait_for(|reached| reached.complete_through >= position) => {
+                        match reached.is_ok() {
+                            true => return Ok(()),
+                            // The version is gone; another one is read.
+                            false => changes.changed().await,
+                        }
+                    }
+                    changed = changes.changed() => changed,
+                },
+                Some(Current { reader, .. }) => {
+                    let progress = blocking(move || reader.progress()).await?;
+                    if progress.is_some_and(|p| p.complete_through >= position) {
+                        return Ok(());
+                    }
+                    changes.changed().await
+                }
+                None => changes.changed().await,
+            };
+            changed.map_err(|_| super::registry::unknown(&self.name))?;
+        }
+    }
+
+    /// Its tables, as the version has them that is read.
+    ///
+    /// # Errors
+    /// As for [`ProjectionHandle::rows`].
+    pub async fn tables(&self) -> Result<Vec<Table>, Error> {
+        self.read(|reader| reader.tables()).await
+    }
+
+    /// A page of rows of a table.
+    ///
+    /// # Errors
+    /// [`NotFound`](retold_core::Error::NotFound) where there is no such projection or table;
+    /// [`Invalid`](retold_core::Error::Invalid) where the query does not fit the table;
+    /// [`Error::NotCaughtUp`] while the first version is being built; else [`Error::Store`].
+    pub async fn rows(&self, table: impl Into<String>, query: RowQuery) -> Result<Rows, Error> {
+        let table = table.into();
+        self.read(move |reader| {
+            let known = table_of(&*reader, &table)?;
+            Ok(Rows::new(&known, reader.rows(&table, &query)?))
+        })
+        .await
+    }
+
+    /// The row of a key; none where there is none.
+    ///
+    /// # Errors
+    /// As for [`ProjectionHandle::rows`].
+    pub async fn row(
+        &self,
+        table: impl Into<String>,
+        key: impl IntoValues,
+    ) -> Result<Option<Row>, Error> {
+        let (table, key) = (table.into(), key.into_values());
+        self.read(move |reader| {
+            let known = table_of(&*reader, &table)?;
+            known.check_key(&key)?;
+            if key.len() != known.key_columns {
+                return Err(retold_core::Error::invalid(
+                    "key",
+                    "must name all of its columns",
+                ));
+            }
+            let mut query = RowQuery::default().limit(1);
+            for (column, value) in known.columns.iter().zip(key) {
+                query = query.equal(column.name.clone(), value);
+            }
+            let page = Rows::new(&known, reader.rows(&table, &query)?);
+            Ok(page.rows.into_iter().next())
+        })
+        .await
+    }
+
+    /// Reads the version that is read, on a thread that may wait.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Arc<dyn ViewReader>) -> Result<T, retold_core::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        match self.registry.current(&self.name).await? {
+            Some(current) => Ok(blocking(move || work(current.reader)).await?),
+            None => {
+                let status = self.status().await?;
+                let current = status.version(VersionRole::Current);
+                Err(Error::NotCaughtUp {
+                    projection: self.name.to_string(),
+                    complete_through: current.map_or(0, |current| current.complete_through),
+                    head: status.head,
+                })
+            }
+        }
+    }
+
+    /// Builds a version anew beside the one that is read, and returns its name. It takes the place
+    /// of the other once it has caught up; held, once it is [told to](Self::promote).
+    ///
+    /// # Errors
+    /// [`Invalid`](retold_core::Error::Invalid) while another one is being built; else
+    /// [`Error::Store`].
+    pub async fn rebuild(&self, is_held: bool) -> Result<Text, Error> {
+        Ok(self.registry.rebuild(&self.name, is_held).await?)
+    }
+
+    /// Pauses the version that is being built, or else the one that is read; returns which.
+    ///
+    /// # Errors
+    /// [`NotFound`](retold_core::Error::NotFound) where there is none; else [`Error::Store`].
+    pub async fn pause(&self, reason: impl Into<String>) -> Result<Text, Error> {
+        Ok(self.registry.pause(&self.name, reason.into()).await?)
+    }
+
+    /// Lets the same version go on: one that was paused, and one that stopped in front of an event.
+    ///
+    /// # Errors
+    /// As for [`ProjectionHandle::pause`].
+    pub async fn resume(&self) -> Result<Text, Error> {
+        Ok(self.registry.resume(&self.name).await?)
+    }
+
+    /// Gives the version up that is being built, and returns which it was.
+    ///
+    /// # Errors
+    /// As for [`ProjectionHandle::pause`].
+    pub async fn cancel(&self) -> Result<Text, Error> {
+        Ok(self.registry.cancel(&self.name).await?)
+    }
+
+    /// Puts the version that is built, and has caught up, in the place of the one that is read.
+    ///
+    /// # Errors
+    /// As for [`ProjectionHandle::pause`], and [`Invalid`](retold_core::Error::Invalid) where it
+    /// has not caught up yet.
+    pub async fn promote(&self) -> Result<Text, Error> {
+        Ok(self.registry.promote(&self.name).await?)
+    }
+
+    /// Reads the version again that was read before; the one that is read now is kept.
+    ///
+    /// # Errors
+    /// As for [`ProjectionHandle::pause`].
+    pub async fn bring_back(&self) -> Result<Text, Error> {
+        Ok(self.registry.bring_back(&self.name).await?)
+    }
+
+    /// Removes the version that was read before.
+    ///
+    /// # Errors
+    /// As for [`ProjectionHandle::pause`].
+    pub async fn discard(&self) -> Result<Text, Error> {
+        Ok(self.registry.discard(&self.name).await?)
+    }
+
+    /// Compares the version that is read with another one, row by row, both as they are at one
+    /// position where both are carried on.
+    ///
+    /// # Errors
+    /// As for [`ProjectionHandle::pause`].
+    pub async fn compare(&self, with: VersionRole) -> Result<Comparison, Error> {
+        compare::compare(&self.registry, &self.name, with).await
+    }
+}
+
+fn table_of(reader: &dyn ViewReader, table: &str) -> Result<Arc<Table>, retold_core::Error> {
+    let mut tables = reader.tables()?.into_iter();
+    let known = tables.find(|known| known.name == table);
+    known
+        .map(Arc::new)
+        .ok_or_else(|| retold_core::Error::NotFound {
+            what: format!("a table {table}"),
+        })
+}

@@ -1,0 +1,185 @@
+//! Versions: built beside the one that is read, taking its place, brought back, compared.
+
+use std::sync::atomic::Ordering;
+
+use retold::Retold;
+use retold::projection::VersionRole;
+use tempfile::TempDir;
+
+use crate::support::{Counts, append, caught_up, rows, until};
+
+#[tokio::test]
+async fn a_new_version_is_built_beside_and_takes_over_and_the_old_one_can_be_brought_back() {
+    let folder = TempDir::new().unwrap();
+    let retold = Retold::builder().projection(Counts::version(1));
+    let retold = retold.open(folder.path()).await.unwrap();
+    append(&retold, "good", 10).await;
+    caught_up(&retold, "counts").await;
+    retold.close().await.unwrap();
+
+    // With both versions at hand the old one is carried on while the new one is built.
+    let builder = Retold::builder().projection(Counts::version(2));
+    let builder = builder.projection(Counts::version(1));
+    let retold = builder.open(folder.path()).await.unwrap();
+    let handle = retold.projection("counts");
+    let read = |role| {
+        let handle = handle.clone();
+        async move {
+            let status = handle.status().await.unwrap();
+            status
+                .version(role)
+                .map(|version| version.version.to_string())
+        }
+    };
+    until("version 2", || async {
+        read(VersionRole::Current).await.as_deref() == Some("2")
+    })
+    .await;
+    assert_eq!(read(VersionRole::Previous).await.as_deref(), Some("1"));
+    append(&retold, "good", 1).await;
+    caught_up(&retold, "counts").await;
+    assert_eq!(rows(&retold, "counts", "counts").await[0][1], "22");
+
+    let compared = handle.compare(VersionRole::Previous).await.unwrap();
+    assert_eq!(compared.complete_through, compared.with_complete_through);
+    let table = &compared.tables[0];
+    assert_eq!(
+        (table.different, table.equal, table.missing, table.added),
+        (1, 0, 0, 0)
+    );
+    assert_eq!(table.differences[0].key, vec!["good".into()]);
+
+    assert_eq!(handle.bring_back().await.unwrap(), "1");
+    caught_up(&retold, "counts").await;
+    assert_eq!(rows(&retold, "counts", "counts").await[0][1], "11");
+    retold.close().await.unwrap();
+
+    // Somebody decided so; opening it again does not decide otherwise.
+    let builder = Retold::builder().projection(Counts::version(2));
+    let builder = builder.projection(Counts::version(1));
+    let retold = builder.open(folder.path()).await.unwrap();
+    caught_up(&retold, "counts").await;
+    assert_eq!(rows(&retold, "counts", "counts").await[0][1], "11");
+    let handle = retold.projection("counts");
+    assert_eq!(handle.discard().await.unwrap(), "2");
+    assert!(!folder.path().join("views/counts@2.db").exists());
+    assert!(handle.bring_back().await.is_err());
+    retold.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_version_without_its_code_is_read_until_the_new_one_is_there() {
+    let folder = TempDir::new().unwrap();
+    let retold = Retold::builder().projection(Counts::version(1));
+    let retold = retold.open(folder.path()).await.unwrap();
+    append(&retold, "good", 3).await;
+    caught_up(&retold, "counts").await;
+    retold.close().await.unwrap();
+
+    let counts = Counts::version(2);
+    counts.fails.store(1, Ordering::Relaxed);
+    let retold = Retold::builder().projection(counts.clone());
+    let retold = retold.open(folder.path()).await.unwrap();
+    append(&retold, "bad", 1).await;
+    let handle = retold.projection("counts");
+    let building = || async {
+        let status = handle.status().await.unwrap();
+        status
+            .version(VersionRole::Building)
+            .map(|version| version.state.name())
+    };
+    until("a failure", || async { building().await == Some("failed") }).await;
+    // The new one is stuck; the old one answers, as it was.
+    assert_eq!(
+        rows(&retold, "counts", "counts").await,
+        vec![vec!["good", "3", "3"]]
+    );
+    counts.fails.store(0, Ordering::Relaxed);
+    handle.resume().await.unwrap();
+    caught_up(&retold, "counts").await;
+    let rows = rows(&retold, "counts", "counts").await;
+    let counts: Vec<&[String]> = rows.iter().map(|row| &row[..2]).collect();
+    assert_eq!(counts, [["bad", "2"], ["good", "6"]]);
+    retold.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_rebuild_can_be_held_paused_cancelled_and_promoted() {
+    let folder = TempDir::new().unwrap();
+    let open = || {
+        Retold::builder()
+            .projection(Counts::version(1))
+            .open(folder.path())
+    };
+    let retold = open().await.unwrap();
+    append(&retold, "good", 10).await;
+    caught_up(&retold, "counts").await;
+    let handle = retold.projection("counts");
+    assert_eq!(handle.rebuild(true).await.unwrap(), "1.2");
+    assert!(handle.rebuild(false).await.is_err(), "one is being built");
+    let building = || async {
+        let status = handle.status().await.unwrap();
+        status.version(VersionRole::Building).cloned()
+    };
+    until("it has caught up", || async {
+        building().await.unwrap().has_caught_up
+    })
+    .await;
+    assert!(
+        handle
+            .compare(VersionRole::Building)
+            .await
+            .unwrap()
+            .is_equal()
+    );
+
+    // It waits to be told, also where the handle is opened anew.
+    assert_eq!(handle.pause("not now").await.unwrap(), "1.2");
+    assert_eq!(building().await.unwrap().state.name(), "paused");
+    assert_eq!(handle.cancel().await.unwrap(), "1.2");
+    assert!(building().await.is_none());
+    assert!(!folder.path().join("views/counts@1.2.db").exists());
+    assert_eq!(handle.rebuild(true).await.unwrap(), "1.3");
+    retold.close().await.unwrap();
+
+    let retold = open().await.unwrap();
+    let handle = retold.projection("counts");
+    let building = || async {
+        let status = handle.status().await.unwrap();
+        status.version(VersionRole::Building).cloned()
+    };
+    until("it has caught up again", || async {
+        building()
+            .await
+            .is_some_and(|building| building.has_caught_up)
+    })
+    .await;
+    assert!(building().await.unwrap().is_held);
+    assert_eq!(handle.promote().await.unwrap(), "1.3");
+    caught_up(&retold, "counts").await;
+    assert_eq!(rows(&retold, "counts", "counts").await[0][1], "10");
+
+    // The one before the one before is not kept.
+    handle.rebuild(false).await.unwrap();
+    until("it takes over", || async {
+        let status = handle.status().await.unwrap();
+        status.versions[0].version == "1.4" && status.versions.len() == 2
+    })
+    .await;
+    until("the first one is gone", || async {
+        !folder.path().join("views/counts@1.db").exists()
+    })
+    .await;
+    assert!(folder.path().join("views/counts@1.3.db").exists());
+    retold.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_log_in_which_nothing_was_decided_holds_no_events_about_projections() {
+    let retold = Retold::builder().projection(Counts::version(1));
+    let retold = retold.open("memory:").await.unwrap();
+    assert_eq!(append(&retold, "good", 1).await, 1);
+    caught_up(&retold, "counts").await;
+    assert_eq!(append(&retold, "good", 1).await, 2);
+    retold.close().await.unwrap();
+}

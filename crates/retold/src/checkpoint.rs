@@ -48,3 +48,43 @@ pub(crate) async fn event_at(
         Entry::Lost(_) => None,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use retold_core::{EventId, LogId};
+
+    use super::*;
+
+    #[test]
+    fn a_place_counts_up_to_where_the_next_era_of_its_log_begins() {
+        let [old, new, other] = [1, 2, 3].map(LogId::from_u128);
+        // The tail behind position 100 was lost, and the log goes on under a new id.
+        let history = [
+            Era {
+                log_id: old,
+                from: 1,
+            },
+            Era {
+                log_id: new,
+                from: 101,
+            },
+        ];
+        for (log_id, position, counts) in [
+            (old, 1, true),
+            (old, 100, true),
+            (old, 101, false),
+            (new, 100, true),
+            (new, 101, true),
+            (new, 1_000, true),
+            (other, 1, false),
+        ] {
+            let event_id = EventId::from_u128(9);
+            let checkpoint = Checkpoint {
+                log_id,
+                position,
+                event_id,
+            };
+            assert_eq!(is_within(&history, &checkpoint), counts, "{checkpoint:?}");
+        }
+    }
+}

@@ -199,6 +199,12 @@ impl Applier {
         Ok(())
     }
 
+    /// Writes rows as a commit does, for a test in which the process dies before it is one.
+    #[cfg(test)]
+    pub(super) fn write_without_commit(&mut self) -> Result<(), Error> {
+        self.cache.write(&mut *self.writer)
+    }
+
     /// Makes the indexes, and keeps that readers may read the view.
     pub(super) fn finish_building(&mut self) -> Result<(), Error> {
         // A transaction of its own: to make indexes takes a while.

@@ -71,6 +71,8 @@
 mod applying;
 mod builtin;
 mod compare;
+#[cfg(test)]
+mod crash_points;
 mod definition;
 mod handle;
 mod registry;

@@ -329,6 +329,7 @@ mod statistics;
 mod subscription;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trace;
 mod transition;
 mod upcasters;
 
@@ -369,6 +370,7 @@ pub use snapshots::{
 pub use state::{Difference, HistoryEntry, MachineReducer, MachineState, State, StateQuery};
 pub use statistics::Statistics;
 pub use subscription::Subscription;
+pub use trace::{TRACE_DEPTH_MAX, TRACE_EVENTS_MAX, Trace, TraceNode};
 pub use transition::{TRANSITION_ATTEMPTS_MAX, Transition, TransitionCall, Transitioned};
 pub use upcasters::{
     CheckUpcasters, EventVersion, FAILURES_KEPT_DEFAULT, Part, UPCAST_EVENTS_MAX, UpcastError,

@@ -59,7 +59,8 @@ fn recorded(made: &[Made]) -> Vec<RecordedEvent> {
         let stream = StreamId::new(of, id.to_string()).unwrap();
         let event_type = ["opened", "start_work", "block", "closed"][event];
         let payload = format!(r#"{{"fromState":"A","toState":"S{event}","event":"e"}}"#);
-        let mut new = NewEvent::from_json(stream.clone(), event_type, Json::parse(payload).unwrap());
+        let mut new =
+            NewEvent::from_json(stream.clone(), event_type, Json::parse(payload).unwrap());
         if event % 2 == 1 && of != "Order" {
             let trusted = Json::from_value(TRUSTED).unwrap();
             new = new.extra(MACHINE_KEY, trusted);
@@ -69,7 +70,8 @@ fn recorded(made: &[Made]) -> Vec<RecordedEvent> {
         }
         new.metadata = Metadata {
             event_id: uuid::Uuid::from_u128(position.into()),
-            timestamp: Timestamp::from_micros(1_700_000_000_000_000 + minutes * 60_000_000).unwrap(),
+            timestamp: Timestamp::from_micros(1_700_000_000_000_000 + minutes * 60_000_000)
+                .unwrap(),
             correlation_id: "story".into(),
             ..new.metadata
         };
@@ -142,7 +144,8 @@ fn apply_in_steps(
         match step {
             Step::Apply(count) => {
                 let end = at.saturating_add(*count).min(events.len());
-                let entries: Vec<Entry> = events[at..end].iter().cloned().map(Entry::Event).collect();
+                let entries: Vec<Entry> =
+                    events[at..end].iter().cloned().map(Entry::Event).collect();
                 match applier.apply(&entries, end as u64) {
                     Ok(()) => at = end,
                     Err(Stopped::At(failed)) => {
@@ -197,7 +200,13 @@ fn check(made: &[Made], steps: &[Step], views: &dyn ViewStore, which: usize) {
 fn events() -> impl Strategy<Value = Vec<Made>> {
     // One in ten events is dated before the one that came before it.
     let minutes = prop_oneof![9 => 0..5000i32, 1 => -5000..0i32];
-    let one = (0..3usize, 0..6u8, 0..4usize, minutes, prop::bool::weighted(0.05));
+    let one = (
+        0..3usize,
+        0..6u8,
+        0..4usize,
+        minutes,
+        prop::bool::weighted(0.05),
+    );
     prop::collection::vec(one, 0..120)
 }
 

@@ -165,7 +165,7 @@ impl ProjectionHandle {
     }
 
     /// Reads the version that is read, on a thread that may wait.
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(Arc<dyn ViewReader>) -> Result<T, retold_core::Error> + Send + 'static,
     ) -> Result<T, Error> {

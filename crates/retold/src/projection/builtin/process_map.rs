@@ -5,16 +5,16 @@ use retold_core::{ColumnType, RecordedEvent, Table, Timestamp};
 use crate::BoxError;
 use crate::projection::{Projection, View};
 
-pub(crate) const EDGES: &str = "edges";
-pub(crate) const DURATIONS: &str = "durations";
-pub(crate) const EDGE_STREAMS: &str = "edge_streams";
+pub(in crate::projection) const EDGES: &str = "edges";
+pub(in crate::projection) const DURATIONS: &str = "durations";
+pub(in crate::projection) const EDGE_STREAMS: &str = "edge_streams";
 const LAST_EVENTS: &str = "last_events";
 
 /// The month that stands for all of them.
-pub(crate) const ALL_MONTHS: &str = "";
+pub(in crate::projection) const ALL_MONTHS: &str = "";
 
 /// What the first event of a stream follows.
-pub(crate) const BEGINNING: &str = "";
+pub(in crate::projection) const BEGINNING: &str = "";
 
 /// The projection `process_map`: for each aggregate type which event follows which in its streams,
 /// how often, and how long it takes, over the whole log and by the month (UTC) of the second one.

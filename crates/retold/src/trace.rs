@@ -9,8 +9,8 @@ use crate::{Error, Retold};
 /// Events of a trace at most: more than anybody looks through.
 pub const TRACE_EVENTS_MAX: usize = 10_000;
 
-/// Bytes of the events of a trace at most, since a trace is held in memory.
-const TRACE_BYTES_MAX: usize = 32 << 20;
+/// Bytes of the events of a trace at most: it is held in memory, like a page.
+const TRACE_BYTES_MAX: usize = retold_core::limits::PAGE_BYTES_MAX;
 
 /// How deep a tree of causes goes: parsers of JSON stop at 128 levels, and each event takes two. An
 /// event below begins a tree of its own, which says that it [is continued](TraceNode::is_continued).

@@ -10,6 +10,9 @@ fn filled(path: &str) -> String {
     path.replace("{aggregateType}", "Issue")
         .replace("{aggregateId}", "1")
         .replace("{consumer}", "mailer")
+        .replace("{projection}", "current_state")
+        .replace("{table}", "streams")
+        .replace("{correlationId}", "story")
         .replace("{eventId}", "00000000-0000-0000-0000-000000000001")
 }
 
@@ -60,6 +63,21 @@ async fn every_call_of_the_design_is_described_and_runs() {
         "GET /v1/consumers/{consumer}/audit".into(),
         "GET /v1/consumers/{consumer}/webhook/deliveries".into(),
         "POST /v1/consumers/{consumer}/webhook/test".into(),
+        "GET /v1/traces/{correlationId}".into(),
+        "GET /v1/processes".into(),
+        "GET /v1/processes/{aggregateType}".into(),
+        "GET /v1/processes/{aggregateType}/streams".into(),
+        "GET /v1/projections".into(),
+        "GET /v1/projections/{projection}".into(),
+        "GET /v1/projections/{projection}/tables/{table}".into(),
+        "GET /v1/projections/{projection}/compare".into(),
+        "POST /v1/projections/{projection}/rebuild".into(),
+        "POST /v1/projections/{projection}/pause".into(),
+        "POST /v1/projections/{projection}/resume".into(),
+        "POST /v1/projections/{projection}/cancel".into(),
+        "POST /v1/projections/{projection}/promote".into(),
+        "POST /v1/projections/{projection}/bring-back".into(),
+        "POST /v1/projections/{projection}/discard".into(),
         "GET /livez".into(),
         "GET /readyz".into(),
         "GET /v1/info".into(),
@@ -134,6 +152,7 @@ fn check(document: &Value, schema: &Value, value: &Value, place: &str) -> Result
     let kind = match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
         Value::Number(_) => "integer",
         Value::String(_) => "string",
         Value::Array(_) => "array",
@@ -141,8 +160,10 @@ fn check(document: &Value, schema: &Value, value: &Value, place: &str) -> Result
     };
     let admits = match &schema["type"] {
         Value::Null => true,
-        Value::Array(kinds) => kinds.contains(&json!(kind)),
-        only => only == kind,
+        Value::Array(kinds) => {
+            kinds.contains(&json!(kind)) || (kinds.contains(&json!("number")) && kind == "integer")
+        }
+        only => only == kind || (only == "number" && kind == "integer"),
     };
     if !admits {
         return Err(format!("{place} is {kind}, not {}", schema["type"]));
@@ -224,6 +245,32 @@ async fn answers_are_as_described() {
         (
             "/v1/machines/{aggregateType}".into(),
             "/v1/machines/None".into(),
+        ),
+        (
+            "/v1/streams".into(),
+            "/v1/streams?counts=true&minPosition=1&waitMs=30000".into(),
+        ),
+        ("/v1/projections".into(), "/v1/projections".into()),
+        (
+            "/v1/projections/{projection}".into(),
+            "/v1/projections/current_state".into(),
+        ),
+        (
+            "/v1/projections/{projection}/tables/{table}".into(),
+            "/v1/projections/current_state/tables/streams".into(),
+        ),
+        ("/v1/processes".into(), "/v1/processes".into()),
+        (
+            "/v1/processes/{aggregateType}".into(),
+            "/v1/processes/Issue?minPosition=1&waitMs=30000".into(),
+        ),
+        (
+            "/v1/processes/{aggregateType}/streams".into(),
+            "/v1/processes/Issue/streams?to=t".into(),
+        ),
+        (
+            "/v1/traces/{correlationId}".into(),
+            "/v1/traces/unknown".into(),
         ),
         ("/livez".into(), "/livez".into()),
         ("/readyz".into(), "/readyz".into()),

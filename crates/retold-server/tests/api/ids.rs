@@ -55,7 +55,7 @@ fn body_of(operation: &Value) -> Option<(String, String)> {
         "put_consumer" | "fetch_deliveries" | "replay_parked" => json!({}).to_string(),
         "acknowledge_deliveries" | "extend_deliveries" => json!({"fences": []}).to_string(),
         "reject_deliveries" => json!({"fences": [], "error": "no"}).to_string(),
-        "pause_consumer" => json!({"reason": "why"}).to_string(),
+        "pause_consumer" | "pause_projection" => json!({"reason": "why"}).to_string(),
         "reset_consumer" => json!({"start": "now"}).to_string(),
         "skip_parked" => {
             json!({"aggregateType": "Note", "aggregateId": "1", "reason": "why"}).to_string()
@@ -185,6 +185,9 @@ async fn hostile_text_elsewhere_is_looked_up_or_refused_by_name() {
             ("{aggregateType}", "Issue"),
             ("{aggregateId}", "1"),
             ("{consumer}", "mailer"),
+            ("{projection}", "current_state"),
+            ("{table}", "streams"),
+            ("{correlationId}", "story"),
             ("{eventId}", "00000000-0000-0000-0000-000000000001"),
         ];
         let filled = |but: &str, with: &str| {

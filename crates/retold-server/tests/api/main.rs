@@ -12,6 +12,7 @@ mod guard;
 mod ids;
 mod live;
 mod machines;
+mod projections;
 mod reads;
 mod restore;
 mod snapshots;

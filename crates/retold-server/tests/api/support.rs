@@ -17,14 +17,14 @@ use retold_server::{App, Options, router};
 use serde_json::Value;
 use tower::ServiceExt;
 
-/// A service in memory with the shipped machines.
+/// A service in memory with what is shipped.
 pub(crate) struct Service {
     pub(crate) retold: Retold,
     pub(crate) router: Router,
 }
 
 pub(crate) async fn service() -> Service {
-    let retold = Retold::builder().builtin_machines();
+    let retold = Retold::builder().builtin_machines().builtin_projections();
     Service::over(retold.open("memory:").await.unwrap())
 }
 

@@ -1,15 +1,21 @@
 //! What is asked of one projection: its rows, how it stands, and what is decided about it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use retold_core::{Position, RowPage, RowQuery, Table, Text, Value, ViewReader};
+use tokio::sync::watch;
 
 use super::compare::{self, Comparison};
 use super::registry::{Current, Registry};
 use super::row::{IntoValues, Row};
-use super::running::blocking;
+use super::running::{Reached, blocking};
 use super::status::{ProjectionStatus, VersionRole};
 use crate::{Error, Retold};
+
+/// How long a reader waits while the first version is being built: a short log is read in less,
+/// and who opened a handle a moment ago need not know that something is built.
+const FIRST_VERSION_WAIT: Duration = Duration::from_secs(1);
 
 /// A projection of a handle: [`Retold::projection`].
 #[derive(Clone)]
@@ -85,29 +91,25 @@ impl ProjectionHandle {
         let mut changes = self.registry.changes();
         loop {
             changes.mark_unchanged();
-            let changed = match self.registry.current(&self.name).await? {
+            let current = self.registry.current(&self.name).await?;
+            let is_there = match current {
                 Some(Current {
-                    reached: Some(mut reached),
+                    reached: Some(reached),
                     ..
                 }) => tokio::select! {
-                    reached = reached.wait_for(|reached| reached.complete_through >= position) => {
-                        match reached.is_ok() {
-                            true => return Ok(()),
-                            // The version is gone; another one is read.
-                            false => changes.changed().await,
-                        }
-                    }
-                    changed = changes.changed() => changed,
+                    is_there = reaches(reached, position) => is_there,
+                    _ = changes.changed() => continue,
                 },
                 Some(Current { reader, .. }) => {
                     let progress = blocking(move || reader.progress()).await?;
-                    if progress.is_some_and(|p| p.complete_through >= position) {
-                        return Ok(());
-                    }
-                    changes.changed().await
+                    progress.is_some_and(|p| p.complete_through >= position)
                 }
-                None => changes.changed().await,
+                None => false,
             };
+            if is_there {
+                return Ok(());
+            }
+            let changed = changes.changed().await;
             changed.map_err(|_| super::registry::unknown(&self.name))?;
         }
     }
@@ -144,24 +146,32 @@ impl ProjectionHandle {
         table: impl Into<String>,
         key: impl IntoValues,
     ) -> Result<Option<Row>, Error> {
-        let (table, key) = (table.into(), key.into_values());
-        self.read(move |reader| {
-            let known = table_of(&*reader, &table)?;
-            known.check_key(&key)?;
-            if key.len() != known.key_columns {
-                return Err(retold_core::Error::invalid(
-                    "key",
-                    "must name all of its columns",
-                ));
-            }
-            let mut query = RowQuery::default().limit(1);
-            for (column, value) in known.columns.iter().zip(key) {
-                query = query.equal(column.name.clone(), value);
-            }
-            let page = Rows::new(&known, reader.rows(&table, &query)?);
-            Ok(page.rows.into_iter().next())
-        })
-        .await
+        let table = table.into();
+        let query = self.query_of_key(&table, key).await?;
+        Ok(self.rows(table, query).await?.rows.pop())
+    }
+
+    /// The query for the row of a key.
+    ///
+    /// # Errors
+    /// As for [`ProjectionHandle::rows`].
+    pub async fn query_of_key(&self, table: &str, key: impl IntoValues) -> Result<RowQuery, Error> {
+        let key = key.into_values();
+        let tables = self.tables().await?;
+        let table = tables
+            .iter()
+            .find(|known| known.name == table)
+            .ok_or_else(|| no_table(table))?;
+        table.check_key(&key)?;
+        if key.len() != table.key_columns {
+            return Err(retold_core::Error::invalid("key", "must name all of its columns").into());
+        }
+        let columns = table.columns.iter().zip(key);
+        Ok(
+            columns.fold(RowQuery::default().limit(1), |query, (column, value)| {
+                query.equal(column.name.clone(), value)
+            }),
+        )
     }
 
     /// Reads the version that is read, on a thread that may wait.
@@ -169,7 +179,15 @@ impl ProjectionHandle {
         &self,
         work: impl FnOnce(Arc<dyn ViewReader>) -> Result<T, retold_core::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        match self.registry.current(&self.name).await? {
+        let mut current = self.registry.current(&self.name).await?;
+        if current.is_none() {
+            let ready = self.wait_through(0);
+            if let Ok(outcome) = tokio::time::timeout(FIRST_VERSION_WAIT, ready).await {
+                outcome?;
+            }
+            current = self.registry.current(&self.name).await?;
+        }
+        match current {
             Some(current) => Ok(blocking(move || work(current.reader)).await?),
             None => {
                 let status = self.status().await?;
@@ -252,12 +270,20 @@ impl ProjectionHandle {
     }
 }
 
+/// Whether a version gets through a position; it does not where it ends before.
+async fn reaches(mut reached: watch::Receiver<Reached>, position: Position) -> bool {
+    let reached = reached.wait_for(|reached| reached.complete_through >= position);
+    reached.await.is_ok()
+}
+
 fn table_of(reader: &dyn ViewReader, table: &str) -> Result<Arc<Table>, retold_core::Error> {
     let mut tables = reader.tables()?.into_iter();
     let known = tables.find(|known| known.name == table);
-    known
-        .map(Arc::new)
-        .ok_or_else(|| retold_core::Error::NotFound {
-            what: format!("a table {table}"),
-        })
+    known.map(Arc::new).ok_or_else(|| no_table(table))
+}
+
+fn no_table(table: &str) -> retold_core::Error {
+    retold_core::Error::NotFound {
+        what: format!("a table {table}"),
+    }
 }

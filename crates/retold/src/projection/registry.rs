@@ -520,6 +520,9 @@ impl Registry {
 
     /// The version that is read, once it has something to read.
     pub(super) async fn current(&self, name: &Text) -> Result<Option<Current>, Error> {
+        if *self.stopping.borrow() {
+            return Err(unknown(name));
+        }
         let version = match self.in_role(name, VersionRole::Current) {
             Err(Error::Busy { .. }) => return Ok(None),
             version => version?,

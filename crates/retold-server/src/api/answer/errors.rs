@@ -154,6 +154,9 @@ impl From<Error> for Problem {
             }
             Error::Contended { .. } => Problem::new(Code::Busy, detail),
             Error::Machine(error) => machine(&error),
+            Error::NotCaughtUp {
+                complete_through, ..
+            } => Problem::new(Code::NotYet, detail).member("position", complete_through.into()),
             Error::ConsumerLog { position, .. } => {
                 Problem::new(Code::OtherLog, detail).member("position", position.into())
             }

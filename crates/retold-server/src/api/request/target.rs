@@ -34,7 +34,15 @@ pub(crate) async fn path_text<S: Send + Sync>(
     // The extractor fails as a whole, and names the part that is wrong in its text only.
     let given = given.map_err(|rejection| {
         let text = rejection.body_text();
-        let names = ["aggregateType", "aggregateId", "eventId", "consumer"];
+        let names = [
+            "aggregateType",
+            "aggregateId",
+            "eventId",
+            "consumer",
+            "projection",
+            "table",
+            "correlationId",
+        ];
         let wrong = names.into_iter().find(|name| text.contains(name));
         refuse(wrong.unwrap_or(name))
     })?;

@@ -7,11 +7,14 @@ mod events;
 mod health;
 mod log;
 mod machines;
+mod processes;
+mod projections;
 mod restore;
 mod snapshots;
 mod snapshots_check;
 mod state;
 mod streams;
+mod traces;
 mod transitions;
 
 pub(crate) use consumers::lag_seconds;
@@ -40,6 +43,11 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(restore::restore))
         .routes(routes!(machines::list_machines))
         .routes(routes!(machines::read_machine, machines::add_machine))
+        .routes(routes!(traces::read_trace))
+        .routes(routes!(processes::list_processes))
+        .routes(routes!(processes::read_process))
+        .routes(routes!(processes::list_process_streams))
+        .merge(projections::router())
         .merge(consumers::router())
         .routes(routes!(health::is_alive))
         .routes(routes!(health::is_ready))

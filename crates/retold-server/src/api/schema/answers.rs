@@ -251,11 +251,26 @@ pub(crate) struct SnapshotDifferenceBody {
 
 /// A page of streams.
 #[derive(ToSchema)]
-#[schema(as = StreamsPage)]
+#[schema(as = StreamsPage, rename_all = "camelCase")]
 pub(crate) struct StreamsPageBody {
     streams: Vec<StreamBody>,
     #[schema(required)]
     next: Option<String>,
+    /// Through which position that holds, where it is read from a projection.
+    #[schema(nullable = false)]
+    complete_through: Option<u64>,
+    /// How many streams have which status, where asked for.
+    #[schema(nullable = false)]
+    counts: Option<Vec<StatusCountBody>>,
+}
+
+/// How many streams of a type have a status.
+#[derive(ToSchema)]
+#[schema(as = StatusCount, rename_all = "camelCase")]
+pub(crate) struct StatusCountBody {
+    aggregate_type: String,
+    status: String,
+    streams: u64,
 }
 
 /// A stream.
@@ -265,6 +280,21 @@ pub(crate) struct StreamBody {
     aggregate_type: String,
     aggregate_id: String,
     sequence_number: u64,
+    /// The last transition's state, the initial one before the first, or the last event's type;
+    /// this and what follows where it is read from a projection.
+    #[schema(nullable = false)]
+    status: Option<String>,
+    #[schema(nullable = false)]
+    transition_count: Option<u64>,
+    #[schema(format = DateTime)]
+    last_transition_at: Option<String>,
+    #[schema(format = DateTime, nullable = false)]
+    first_event_at: Option<String>,
+    #[schema(format = DateTime, nullable = false)]
+    last_event_at: Option<String>,
+    #[schema(nullable = false)]
+    last_event_type: Option<String>,
+    last_actor: Option<String>,
 }
 
 /// What a bulk append came to.

@@ -6,9 +6,11 @@
 mod answers;
 mod consumers;
 mod parameters;
+mod projections;
 mod requests;
 
 pub(crate) use answers::*;
 pub(crate) use consumers::*;
 pub(crate) use parameters::*;
+pub(crate) use projections::*;
 pub(crate) use requests::*;

@@ -202,6 +202,29 @@ pub(crate) struct StreamsQuery {
     /// Entries of a page.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u64>,
+    /// Only streams with this status.
+    #[param(min_length = 1)]
+    status: Option<String>,
+    /// By when they were last written, or by their names.
+    #[param(inline)]
+    sort: Option<StreamsSort>,
+    /// The largest first, or last; the newest come first unless told otherwise.
+    #[param(inline)]
+    direction: Option<Direction>,
+    /// Whether to add how many streams have which status.
+    counts: Option<bool>,
+    /// Answers only once everything through this position is in the projection.
+    min_position: Option<u64>,
+    /// How long to wait for it.
+    #[param(maximum = 30000)]
+    wait_ms: Option<u64>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) enum StreamsSort {
+    LastEventAt,
+    AggregateId,
 }
 
 /// A part of the log.

@@ -249,7 +249,8 @@ fn stream(fields: &mut Fields<'_>) -> Result<StreamId, Problem> {
     Ok(StreamId::new(aggregate_type, aggregate_id)?)
 }
 
-fn reason(fields: &mut Fields<'_>) -> Result<String, Problem> {
+/// Why somebody decides something.
+pub(in crate::api::routes) fn reason(fields: &mut Fields<'_>) -> Result<String, Problem> {
     let reason = fields.required_text("reason")?;
     if reason.trim().is_empty() || reason.len() > REASON_BYTES_MAX {
         let wanted = format!("must be a text of 1 to {REASON_BYTES_MAX} bytes");

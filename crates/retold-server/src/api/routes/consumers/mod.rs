@@ -26,6 +26,7 @@ use crate::api::request::{
     AsJson, NoParameters, Parameters, SentJson, SmallBody, path_text, wait_time,
 };
 use crate::api::schema;
+pub(super) use deciding::reason;
 
 /// The routes of consumers.
 pub(super) fn router() -> OpenApiRouter<App> {

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::client::Location;
 use crate::commands::{
-    append, completions, consumers, events, export, import, index, machines, recover, secrets,
-    serve, snapshots, state, stats, streams, transition, verify,
+    append, completions, consumers, events, export, import, index, machines, projections, recover,
+    secrets, serve, snapshots, state, stats, streams, trace, transition, verify,
 };
 use crate::demo;
 use crate::torture;
@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Snapshots(snapshots::Snapshots),
     Machines(machines::Machines),
     Consumers(consumers::Consumers),
+    Projections(projections::Projections),
+    Trace(trace::Trace),
     Secrets(secrets::Secrets),
     Import(import::Import),
     Export(export::Export),

@@ -8,16 +8,16 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufReader, Write};
+use std::net::TcpListener;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::{PATIENCE, Server, one, run};
+use support::{PATIENCE, Random, Server, ask, number, one, read_message, run};
 
 const ROUNDS: u64 = 6;
 const STREAMS: u64 = 6;
@@ -25,19 +25,6 @@ const MEMBERS: usize = 3;
 
 /// How long a server lives at most before it is killed.
 const LIFE_MS: u64 = 500;
-
-/// Numbers that a seed decides (SplitMix64).
-struct Random(AtomicU64);
-
-impl Random {
-    fn below(&self, bound: u64) -> u64 {
-        let step = 0x9e37_79b9_7f4a_7c15;
-        let mut mixed = self.0.fetch_add(step, Ordering::Relaxed).wrapping_add(step);
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-}
 
 /// What the receivers of one consumer have seen.
 #[derive(Default)]
@@ -68,41 +55,6 @@ impl Seen {
         self.deliveries += 1;
         place
     }
-}
-
-/// Reads a message: its first line and its body; none where the other side goes away.
-fn read_message(stream: &mut BufReader<TcpStream>) -> Option<(String, String)> {
-    let (mut first, mut length) = (String::new(), 0);
-    stream.read_line(&mut first).ok().filter(|read| *read > 0)?;
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        let line = line.trim_end().to_ascii_lowercase();
-        if line.is_empty() {
-            break;
-        }
-        if let Some(bytes) = line.strip_prefix("content-length:") {
-            length = bytes.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).ok()?;
-    Some((first, String::from_utf8(body).ok()?))
-}
-
-/// Asks the server; none where it was killed before it has answered.
-fn ask(address: &str, call: &str, body: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    let request = format!(
-        "{call} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).ok()?;
-    let (first, body) = read_message(&mut BufReader::new(stream))?;
-    let status = first.split(' ').nth(1)?.parse().ok()?;
-    Some((status, body))
 }
 
 /// The receiver of the webhook: it outlives the servers, and refuses now and then.
@@ -177,16 +129,12 @@ fn append(address: &str, random: &Random) -> u64 {
     }
 }
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 #[test]
 fn consumers_skip_nothing_when_the_server_crashes() {
     let seed = number("RETOLD_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     let rounds = number("RETOLD_ROUNDS").unwrap_or(ROUNDS);
     println!("seed {seed}: replay with RETOLD_SEED={seed}");
-    let random = Arc::new(Random(AtomicU64::new(seed)));
+    let random = Arc::new(Random::new(seed));
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let posted = Arc::new(Mutex::new(Seen::default()));

@@ -31,6 +31,8 @@ fn help_of_every_command_has_examples() {
         "snapshots",
         "machines",
         "consumers",
+        "projections",
+        "trace",
         "secrets",
         "import",
         "export",

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use heck::ToSnakeCase;
 use retold_core::Error;
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -10,6 +11,34 @@ use crate::error::Failure;
 
 /// Marks a file as Retold's (`PRAGMA application_id`): "Rtld" in ASCII.
 const APPLICATION_ID: i64 = 0x5274_6c64;
+
+/// A view of the snapshots of one aggregate type, with points in time as texts.
+macro_rules! snapshots_of {
+    ($name:literal, $type:literal) => {
+        concat!(
+            "CREATE VIEW IF NOT EXISTS \"",
+            $name,
+            "\" AS SELECT
+                rowid AS id,
+                aggregate_id,
+                sequence_number,
+                reducer_fingerprint AS version,
+                state,
+                metadata,
+                strftime('%Y-%m-%dT%H:%M:%fZ', created_at / 1e6, 'unixepoch') AS created_at,
+                position,
+                strftime('%Y-%m-%dT%H:%M:%fZ', latest_timestamp / 1e6, 'unixepoch')
+                    AS latest_timestamp,
+                strftime('%Y-%m-%dT%H:%M:%fZ', last_persisted_at / 1e6, 'unixepoch')
+                    AS last_persisted_at
+            FROM snapshots
+            WHERE aggregate_type = '",
+            $type,
+            "' AND reducer_name = '$machine';
+            "
+        )
+    };
+}
 
 /// The steps from an empty file to the newest schema. `PRAGMA user_version` counts those
 /// taken, so a step is never changed once it is released; what comes next is appended.
@@ -67,7 +96,31 @@ const MIGRATIONS: &[&str] = &[
         checksum       INTEGER NOT NULL, -- CRC-32C over all the other columns
         PRIMARY KEY (consumer, aggregate_type, aggregate_id)
     ) STRICT, WITHOUT ROWID;",
+    // Views for people and their tools; those of further types are made with their first snapshot.
+    concat!(
+        snapshots_of!("issue_state_snapshots", "Issue"),
+        snapshots_of!("execution_state_snapshots", "Execution"),
+    ),
 ];
+
+/// The reducer whose snapshots have a view for each aggregate type: that of machines.
+pub(crate) const MACHINE_REDUCER: &str = "$machine";
+
+/// Makes the view of the snapshots of an aggregate type, `purchase_order_state_snapshots` for
+/// `PurchaseOrder`; nothing where there is one of the name.
+pub(crate) fn make_snapshot_view(
+    connection: &Connection,
+    aggregate_type: &str,
+) -> Result<(), Failure> {
+    let name = aggregate_type.to_snake_case();
+    let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    let sql = snapshots_of!("{name}_state_snapshots", "{type}");
+    // A type holds letters, digits, `.`, `_`, `-` and `$` only, so nothing needs to be escaped.
+    let sql = sql
+        .replace("{name}", &name)
+        .replace("{type}", aggregate_type);
+    Ok(connection.execute_batch(&sql)?)
+}
 
 /// Refuses a file that is another program's or of a newer schema, and takes the steps that
 /// are missing, all or none.

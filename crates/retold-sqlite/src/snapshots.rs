@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::Failure;
 use crate::row::{self, columns};
+use crate::schema;
 
 const SAVE: &str = concat!(
     "INSERT INTO snapshots (",
@@ -87,6 +88,9 @@ pub(crate) fn save(connection: &mut Connection, snapshot: &Snapshot) -> Result<(
         position,
         event_id,
     } = snapshot.checkpoint;
+    if &*snapshot.reducer.name == schema::MACHINE_REDUCER {
+        schema::make_snapshot_view(connection, snapshot.stream.aggregate_type())?;
+    }
     connection.prepare_cached(SAVE)?.execute(params![
         &**snapshot.stream.aggregate_type(),
         &**snapshot.stream.aggregate_id(),

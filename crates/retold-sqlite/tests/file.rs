@@ -273,15 +273,51 @@ async fn damaged_pages_are_reported_and_the_file_may_be_deleted() {
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[4096..].fill(0xa5);
     std::fs::write(&path, &bytes).unwrap();
-    let store = SqliteSideStore::open(&path).unwrap();
+    // Damage in the schema is met when the file is opened, other damage when it is read.
     let stream = StreamId::new("Issue", "1").unwrap();
-    let error = store
-        .snapshots(SnapshotQuery::new(stream))
-        .await
-        .unwrap_err();
+    let error = match SqliteSideStore::open(&path) {
+        Ok(store) => {
+            let read = store.snapshots(SnapshotQuery::new(stream)).await;
+            read.unwrap_err()
+        }
+        Err(error) => error,
+    };
     assert!(matches!(error, Error::Corrupt { .. }), "{error:?}");
-    drop(store);
     std::fs::remove_file(&path).unwrap();
     let store = SqliteSideStore::open(&path).unwrap();
     assert!(all_of(&store, "1").await.is_empty());
+}
+
+#[tokio::test]
+async fn snapshots_of_machines_are_views_that_any_tool_reads() {
+    let (_folder, path) = folder();
+    let store = SqliteSideStore::open(&path).unwrap();
+    for aggregate_type in ["Issue", "Purchase-Order"] {
+        let mut machine = snapshot("42", 50);
+        machine.stream = StreamId::new(aggregate_type, "42").unwrap();
+        machine.reducer.name = "$machine".into();
+        store.save_snapshot(machine.clone()).await.unwrap();
+        machine.sequence_number = 100;
+        store.save_snapshot(machine).await.unwrap();
+    }
+    store.save_snapshot(snapshot("42", 7)).await.unwrap();
+    let database = Connection::open(&path).unwrap();
+    for (view, rows) in [
+        ("issue_state_snapshots", 2),
+        ("purchase_order_state_snapshots", 2),
+        ("execution_state_snapshots", 0),
+    ] {
+        let sql = format!(
+            "SELECT count(*), max(sequence_number), max(created_at) FROM {view}
+             WHERE aggregate_id = '42'"
+        );
+        let found: (i64, Option<i64>, Option<String>) = database
+            .query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap();
+        assert_eq!(found.0, rows, "{view}");
+        if rows > 0 {
+            assert_eq!(found.1, Some(100));
+            assert!(found.2.unwrap().ends_with('Z'));
+        }
+    }
 }

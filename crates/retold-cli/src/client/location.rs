@@ -35,6 +35,8 @@ pub(crate) enum Opening {
     MayMake,
     /// Nothing: who reads a store that is not there has mistyped its name.
     MustExist,
+    /// Nothing either; and projections are carried on for as long as it is open.
+    WithProjections,
     /// Nothing either, and others must be able to write it meanwhile.
     MustExistForLong,
 }
@@ -119,6 +121,9 @@ impl Location {
         }
         loop {
             let mut builder = Retold::builder().builtin_machines();
+            if opening == Opening::WithProjections {
+                builder = builder.builtin_projections();
+            }
             if is_read_only {
                 builder = builder.read_only();
             }

@@ -9,6 +9,7 @@ pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod index;
 pub(crate) mod machines;
+pub(crate) mod projections;
 pub(crate) mod recover;
 pub(crate) mod secrets;
 pub(crate) mod serve;
@@ -16,6 +17,7 @@ pub(crate) mod snapshots;
 pub(crate) mod state;
 pub(crate) mod stats;
 pub(crate) mod streams;
+pub(crate) mod trace;
 pub(crate) mod transition;
 pub(crate) mod verify;
 
@@ -41,6 +43,8 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
         Command::Machines(machines) => machines.opening(),
         Command::Consumers(consumers) => consumers.opening(),
         Command::Events(events) => events.opening(),
+        Command::Streams(streams) => streams.opening(),
+        Command::Projections(_) => Opening::WithProjections,
         _ => Opening::MustExist,
     };
     let client = arguments.store.open(opening).await?;
@@ -53,6 +57,8 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> anyhow::Result
         Command::Snapshots(snapshots) => snapshots.run(&client, output).await,
         Command::Machines(machines) => machines.run(&client, output).await,
         Command::Consumers(consumers) => consumers.run(&client, output).await,
+        Command::Projections(projections) => projections.run(&client, output).await,
+        Command::Trace(trace) => trace.run(&client, output).await,
         Command::Import(import) => import.run(&client, output).await,
         Command::Export(export) => export.run(&client, output).await,
         Command::Stats(stats) => {

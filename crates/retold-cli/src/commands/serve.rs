@@ -61,6 +61,7 @@ impl Serve {
         let url = server.url();
         let retold = Retold::builder()
             .builtin_machines()
+            .builtin_projections()
             .holder(holder_of_server(&url))
             .open(folder)
             .await

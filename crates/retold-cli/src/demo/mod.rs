@@ -62,6 +62,7 @@ impl Demo {
         let url = server.url();
         let retold = Retold::builder()
             .builtin_machines()
+            .builtin_projections()
             .holder(holder_of_server(&url))
             .open(&self.folder)
             .await

@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -109,6 +110,63 @@ pub fn append_until_refused(address: &str, writer: usize) -> u64 {
         accepted += 1;
     }
     accepted
+}
+
+/// Numbers that a seed decides (SplitMix64).
+pub struct Random(AtomicU64);
+
+impl Random {
+    pub fn new(seed: u64) -> Random {
+        Random(AtomicU64::new(seed))
+    }
+
+    pub fn below(&self, bound: u64) -> u64 {
+        let step = 0x9e37_79b9_7f4a_7c15;
+        let mut mixed = self.0.fetch_add(step, Ordering::Relaxed).wrapping_add(step);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+/// Reads a message: its first line and its body; none where the other side goes away.
+pub fn read_message(stream: &mut BufReader<TcpStream>) -> Option<(String, String)> {
+    let (mut first, mut length) = (String::new(), 0);
+    stream.read_line(&mut first).ok().filter(|read| *read > 0)?;
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        let line = line.trim_end().to_ascii_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(bytes) = line.strip_prefix("content-length:") {
+            length = bytes.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).ok()?;
+    Some((first, String::from_utf8(body).ok()?))
+}
+
+/// Asks the server; none where it was killed before it has answered.
+pub fn ask(address: &str, call: &str, body: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    let request = format!(
+        "{call} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).ok()?;
+    let (first, body) = read_message(&mut BufReader::new(stream))?;
+    let status = first.split(' ').nth(1)?.parse().ok()?;
+    Some((status, body))
+}
+
+/// The number that an environment variable holds.
+pub fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
 }
 
 /// A server of `folder/data`.

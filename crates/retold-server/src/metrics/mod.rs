@@ -3,6 +3,7 @@
 
 mod consumers;
 mod library;
+mod projections;
 
 use std::time::Instant;
 
@@ -127,12 +128,14 @@ async fn metrics(State(app): State<App>) -> Response {
         set(&metrics.head, head.position);
     }
     let consumers = consumers::registry(app.retold()).await;
+    let projections = projections::registry(app.retold()).await;
     let rooms = app.rooms();
     set(&metrics.body_bytes, rooms.bodies.taken_bytes() as u64);
     set(&metrics.answer_bytes, rooms.answers.taken_bytes() as u64);
     let mut text = String::new();
-    let encoded =
-        encode_registry(&mut text, &consumers).and_then(|()| encode(&mut text, &metrics.registry));
+    let encoded = encode_registry(&mut text, &consumers)
+        .and_then(|()| encode_registry(&mut text, &projections))
+        .and_then(|()| encode(&mut text, &metrics.registry));
     match encoded {
         Ok(()) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

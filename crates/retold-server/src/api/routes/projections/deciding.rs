@@ -238,12 +238,13 @@ pub(super) async fn compare_projection(
     _: AsJson,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let with = match parameters.text("with").as_deref() {
+    let with = parameters.text("with");
+    parameters.finish()?;
+    let with = match with.as_deref() {
         Some("building") => VersionRole::Building,
         Some("previous") => VersionRole::Previous,
         _ => return Err(Problem::invalid("with", "must be building or previous")),
     };
-    parameters.finish()?;
     let compared = app.retold().projection(name).compare(with).await?;
     json(StatusCode::OK, &ComparisonView::of(compared))
 }

@@ -52,7 +52,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
         command::run(&mut install).with_context(|| format!("install {package}"))?;
     }
     browser(workspace)?;
-    schemathesis(workspace)
+    python_tools(workspace)
 }
 
 /// Where the browser tests keep the packages that drive a browser.
@@ -84,32 +84,52 @@ fn browser(workspace: &Workspace) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What sends made-up requests to the service, from PyPI.
-const SCHEMATHESIS: &str = "4.32.5";
+/// A package of PyPI that tests call, in a virtual environment of its own.
+struct PythonTool {
+    package: &'static str,
+    version: &'static str,
+}
 
-/// Installs it into a virtual environment of its own. Without Python the test that needs it says
-/// that it was skipped.
-fn schemathesis(workspace: &Workspace) -> anyhow::Result<()> {
-    let folder = workspace.tools().join("schemathesis");
-    let program = folder.join("bin").join("schemathesis");
-    let asked = Command::new(&program).arg("--version").output();
-    let answer = asked.map(|answer| String::from_utf8_lossy(&answer.stdout).into_owned());
-    if answer.is_ok_and(|answer| version_in(&answer) == Some(SCHEMATHESIS)) {
-        println!("schemathesis {SCHEMATHESIS} is there");
-        return Ok(());
+const PYTHON_TOOLS: &[PythonTool] = &[
+    // Sends made-up requests to the service.
+    PythonTool {
+        package: "schemathesis",
+        version: "4.32.5",
+    },
+    // Makes figures of event logs, beside which the process map is checked.
+    PythonTool {
+        package: "pm4py",
+        version: "2.7.23.11",
+    },
+];
+
+/// Installs what is missing of them. Without Python the tests that need one say that they were
+/// skipped.
+fn python_tools(workspace: &Workspace) -> anyhow::Result<()> {
+    for PythonTool { package, version } in PYTHON_TOOLS {
+        let folder = workspace.tools().join(package);
+        let python = folder.join("bin").join("python");
+        let asks = format!("import importlib.metadata as m; print(m.version('{package}'))");
+        let asked = Command::new(&python).args(["-c", &asks]).output();
+        let answer = asked.map(|answer| String::from_utf8_lossy(&answer.stdout).into_owned());
+        if answer.is_ok_and(|answer| answer.trim() == *version) {
+            println!("{package} {version} is there");
+            continue;
+        }
+        if !can_run("python3") {
+            println!("{package} needs Python: install python3 with venv to run its tests");
+            continue;
+        }
+        println!("{package} {version} is installed into target/tools");
+        let mut environment = Command::new("python3");
+        environment.args(["-m", "venv", "--clear"]).arg(&folder);
+        command::run(&mut environment).context("make a virtual environment of Python")?;
+        let mut install = Command::new(&python);
+        install.args(["-m", "pip", "install", "--quiet"]);
+        install.arg(format!("{package}=={version}"));
+        command::run(&mut install).with_context(|| format!("install {package}"))?;
     }
-    if !can_run("python3") {
-        println!("Schemathesis needs Python: install python3 with venv to run its test");
-        return Ok(());
-    }
-    println!("schemathesis {SCHEMATHESIS} is installed into target/tools");
-    let mut environment = Command::new("python3");
-    environment.args(["-m", "venv", "--clear"]).arg(&folder);
-    command::run(&mut environment).context("make a virtual environment of Python")?;
-    let mut install = Command::new(folder.join("bin").join("python"));
-    install.args(["-m", "pip", "install", "--quiet"]);
-    install.arg(format!("schemathesis=={SCHEMATHESIS}"));
-    command::run(&mut install).context("install Schemathesis")
+    Ok(())
 }
 
 /// Whether a program is there.
@@ -156,7 +176,6 @@ mod tests {
             version_in("cargo-nextest 0.9.143 (60fa45f63 2026-08-04)\nrelease: 0.9.143"),
             Some("0.9.143")
         );
-        assert_eq!(version_in("st, version 4.32.5"), Some("4.32.5"));
         assert_eq!(version_in("error: no such command"), None);
         assert!(major_and_minor("0.14.2") < Some((0, 18)));
         assert!(major_and_minor("1.0.0") > Some((0, 18)));

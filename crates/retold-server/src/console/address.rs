@@ -47,6 +47,30 @@ pub(super) fn correlation(correlation_id: &str) -> String {
     format!("/correlations/{}", encode(correlation_id))
 }
 
+/// The page of a trace.
+pub(super) fn trace(correlation_id: &str) -> String {
+    format!("/traces/{}", encode(correlation_id))
+}
+
+/// The page of a process.
+pub(super) fn process(aggregate_type: &str) -> String {
+    format!("/processes/{}", encode(aggregate_type))
+}
+
+/// The streams that took a way of a process, behind `after`.
+pub(super) fn process_streams(
+    aggregate_type: &str,
+    from: Option<&str>,
+    to: &str,
+    after: Option<&str>,
+) -> String {
+    let address = format!("{}/streams", process(aggregate_type));
+    with_query(
+        address,
+        [("from", from), ("to", Some(to)), ("after", after)],
+    )
+}
+
 /// The page of a consumer.
 pub(super) fn consumer(name: &str) -> String {
     format!("/consumers/{}", encode(name))
@@ -74,10 +98,32 @@ pub(super) fn streams(
         ("afterType", after.map(|after| &**after.aggregate_type())),
         ("after", after.map(|after| &**after.aggregate_id())),
     ];
+    with_query(String::from("/"), parts)
+}
+
+/// The streams in the order in which they were last written, behind `after`.
+pub(super) fn streams_written(
+    aggregate_type: Option<&str>,
+    status: Option<&str>,
+    after: Option<&str>,
+) -> String {
+    let parts = [
+        ("type", aggregate_type),
+        ("status", status),
+        ("sort", Some("written")),
+        ("after", after),
+    ];
+    with_query(String::from("/"), parts)
+}
+
+/// An address with those parameters that are given.
+fn with_query<'a>(
+    mut address: String,
+    parts: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+) -> String {
     let given = parts
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)));
-    let mut address = String::from("/");
     for (nth, (name, value)) in given.enumerate() {
         let mark = if nth == 0 { '?' } else { '&' };
         write!(address, "{mark}{name}={}", encode(value)).expect("a String takes any text");

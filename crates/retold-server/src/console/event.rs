@@ -74,7 +74,10 @@ fn correlation_page(correlation_id: &str, page: &LogPage, after: Position) -> Ma
         nav.crumbs aria-label="Breadcrumb" { ol { li { a href="/" { "Streams" } } } }
         p.eyebrow { "Correlation" }
         (layout::name(correlation_id))
-        p.lead { "What belongs together, in the order in which it was recorded." }
+        p.lead {
+            "What belongs together, in the order in which it was recorded. "
+            a href=(address::trace(correlation_id)) { "See what caused what" }
+        }
         ol.story {
             @for entry in &page.entries {
                 @match entry {

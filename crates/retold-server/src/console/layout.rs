@@ -31,6 +31,7 @@ pub(super) fn page_with(module: &asset::Asset, title: &str, content: Markup) -> 
                     nav aria-label="Parts" {
                         ul {
                             li { a href="/" { "Streams" } }
+                            li { a href="/processes" { "Processes" } }
                             li { a href="/consumers" { "Consumers" } }
                         }
                     }

@@ -8,10 +8,12 @@ mod consumers;
 mod event;
 mod failure;
 mod layout;
+mod processes;
 mod standing;
 mod stream;
 mod streams;
 mod text;
+mod traces;
 
 use axum::Router;
 use axum::http::HeaderMap;
@@ -32,6 +34,13 @@ pub(crate) fn router() -> Router<App> {
         )
         .route("/events/{event_id}", get(event::find))
         .route("/correlations/{correlation_id}", get(event::correlation))
+        .route("/traces/{correlation_id}", get(traces::show))
+        .route("/processes", get(processes::show_all))
+        .route("/processes/{aggregate_type}", get(processes::show))
+        .route(
+            "/processes/{aggregate_type}/streams",
+            get(processes::show_streams),
+        )
         .route("/consumers", get(consumers::show_all))
         .route("/consumers/{name}", get(consumers::show))
         .route("/assets/{name}", get(asset::serve))

@@ -1,8 +1,12 @@
 //! Reading a page of streams, with where each of them stands.
 
-use retold::{Error, Retold, StreamId, StreamSummary, StreamsQuery, Timestamp, limits};
+use retold::projection::Row as StateRow;
+use retold::{
+    Error, Retold, RowQuery, StoreError, StreamId, StreamSummary, StreamsQuery, Timestamp, limits,
+};
 
-use super::Filters;
+use super::{Filters, Written};
+use crate::api::{cursor, cursor_text};
 use crate::console::failure::Failure;
 use crate::console::standing::{event_at, status_after};
 
@@ -17,6 +21,10 @@ pub(super) struct List {
     pub(super) types: Vec<String>,
     pub(super) rows: Vec<Row>,
     pub(super) next: Option<StreamId>,
+    /// The same for streams in the order in which they were last written.
+    pub(super) next_written: Option<String>,
+    /// How many streams of the chosen type have which status.
+    pub(super) statuses: Vec<(String, u64)>,
 }
 
 /// One stream.
@@ -37,6 +45,9 @@ pub(super) struct Newest {
 }
 
 pub(super) async fn read(retold: &Retold, filters: &Filters) -> Result<List, Failure> {
+    if let Some(written) = &filters.written {
+        return read_written(retold, filters.aggregate_type.as_deref(), written).await;
+    }
     let query = StreamsQuery {
         aggregate_type: filters.aggregate_type.as_deref().map(Into::into),
         prefix: filters.prefix.as_str().into(),
@@ -53,7 +64,93 @@ pub(super) async fn read(retold: &Retold, filters: &Filters) -> Result<List, Fai
         types: types(retold).await?,
         rows,
         next: page.next,
+        next_written: None,
+        statuses: statuses(retold, filters.aggregate_type.as_deref()).await,
     })
+}
+
+/// The projection that knows what streams are like.
+const CURRENT_STATE: &str = "current_state";
+
+/// Statuses offered as filters: nobody chooses from more.
+const STATUSES_SHOWN_MAX: usize = 24;
+
+async fn read_written(
+    retold: &Retold,
+    aggregate_type: Option<&str>,
+    written: &Written,
+) -> Result<List, Failure> {
+    let mut query = RowQuery::default()
+        .order("last_event_at")
+        .descending()
+        .limit(STREAMS_SHOWN_MAX);
+    let wanted = [
+        ("aggregate_type", aggregate_type),
+        ("status", written.status.as_deref()),
+    ];
+    for (column, value) in wanted {
+        if let Some(value) = value {
+            query = query.equal(column, value);
+        }
+    }
+    query.after = written.after.as_deref().map(cursor).transpose()?;
+    let page = retold
+        .projection(CURRENT_STATE)
+        .rows("streams", query)
+        .await?;
+    let rows: Result<Vec<Row>, StoreError> = page.rows.iter().map(row_of_state).collect();
+    Ok(List {
+        types: types(retold).await?,
+        rows: rows?,
+        next: None,
+        next_written: page.next.as_deref().map(cursor_text),
+        statuses: statuses(retold, aggregate_type).await,
+    })
+}
+
+fn row_of_state(row: &StateRow) -> Result<Row, StoreError> {
+    let at = row.text("last_event_at")?;
+    let invalid = |error: retold::TimestampError| StoreError::Invalid {
+        field: "last_event_at".to_owned(),
+        reason: error.to_string(),
+    };
+    Ok(Row {
+        stream: StreamId::new(
+            row.text("aggregate_type")?.clone(),
+            row.text("aggregate_id")?.clone(),
+        )?,
+        events: row.integer("sequence_number")?.cast_unsigned(),
+        newest: Some(Newest {
+            status: Some(row.text("status")?.to_string()),
+            event_type: row.text("last_event_type")?.to_string(),
+            actor: row.value("last_actor")?.as_text().map(ToString::to_string),
+            timestamp: at.parse().map_err(invalid)?,
+        }),
+    })
+}
+
+/// How many streams of a type have which status, the most frequent first. None where that is not
+/// known (now): the list is there all the same.
+async fn statuses(retold: &Retold, aggregate_type: Option<&str>) -> Vec<(String, u64)> {
+    let Some(aggregate_type) = aggregate_type else {
+        return Vec::new();
+    };
+    let query = RowQuery::default()
+        .equal("aggregate_type", aggregate_type)
+        .limit(1_000);
+    let counts = retold
+        .projection(CURRENT_STATE)
+        .rows("status_counts", query)
+        .await;
+    let rows = counts.map(|page| page.rows).unwrap_or_default();
+    let count = |row: &StateRow| {
+        let streams = row.integer("streams").ok()?.cast_unsigned();
+        Some((row.text("status").ok()?.to_string(), streams))
+    };
+    let mut statuses: Vec<(String, u64)> = rows.iter().filter_map(count).collect();
+    statuses.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
+    statuses.truncate(STATUSES_SHOWN_MAX);
+    statuses
 }
 
 async fn row(retold: &Retold, summary: StreamSummary) -> Row {

@@ -22,6 +22,8 @@ pub(super) struct Asked {
     #[serde(rename = "afterType")]
     after_type: Option<String>,
     after: Option<String>,
+    status: Option<String>,
+    sort: Option<String>,
 }
 
 /// The same, checked.
@@ -29,6 +31,16 @@ struct Filters {
     aggregate_type: Option<String>,
     prefix: String,
     after: Option<StreamId>,
+    /// In the order in which they were last written, which the log itself does not know.
+    written: Option<Written>,
+}
+
+/// Streams in the order in which they were last written, the newest first.
+struct Written {
+    /// Only those with this status.
+    status: Option<String>,
+    /// Where the page begins.
+    after: Option<String>,
 }
 
 impl Asked {
@@ -36,11 +48,21 @@ impl Asked {
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         let aggregate_type = given(self.aggregate_type);
         let after_type = given(self.after_type).or_else(|| aggregate_type.clone());
-        let after = match (after_type, given(self.after)) {
-            (Some(after_type), Some(after)) => Some(StreamId::new(after_type, after)?),
+        let status = given(self.status);
+        let is_written = status.is_some() || given(self.sort).as_deref() == Some("written");
+        let after_text = given(self.after);
+        let after = match (after_type, &after_text) {
+            (Some(after_type), Some(after)) if !is_written => {
+                Some(StreamId::new(after_type, after.clone())?)
+            }
             _ => None,
         };
+        let written = is_written.then_some(Written {
+            status,
+            after: after_text,
+        });
         Ok(Filters {
+            written,
             aggregate_type,
             prefix: self.prefix.unwrap_or_default(),
             after,

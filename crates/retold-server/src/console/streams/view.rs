@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::Filters;
 use super::list::{List, Newest, Row};
-use crate::console::{address, layout};
+use super::{Filters, Written};
+use crate::console::{address, layout, text};
 
 pub(super) fn body(filters: &Filters, list: &List) -> Markup {
     let chosen = filters.aggregate_type.as_deref();
@@ -21,6 +21,20 @@ pub(super) fn body(filters: &Filters, list: &List) -> Markup {
                     }
                     @if let Some(hidden) = chosen.filter(|chosen| !list.types.iter().any(|t| t == chosen)) {
                         li { (type_link(Some(hidden), hidden, filters)) }
+                    }
+                }
+            }
+        }
+        @if list.statuses.len() > 1 || filters.written.is_some() {
+            nav.types.statuses aria-label="Statuses" {
+                ul {
+                    li { (order_link("By name", filters, false)) }
+                    li { (order_link("Last written first", filters, true)) }
+                    @for (status, count) in &list.statuses {
+                        li { (status_link(status, Some(*count), filters)) }
+                    }
+                    @if let Some(hidden) = hidden_status(filters, list) {
+                        li { (status_link(hidden, None, filters)) }
                     }
                 }
             }
@@ -58,8 +72,42 @@ fn type_link(aggregate_type: Option<&str>, label: &str, filters: &Filters) -> Ma
     }
 }
 
+/// The status that is asked for and that no stream has.
+fn hidden_status<'a>(filters: &'a Filters, list: &List) -> Option<&'a str> {
+    let status = filters.written.as_ref()?.status.as_deref()?;
+    let is_shown = list.statuses.iter().any(|(known, _)| known == status);
+    (!is_shown).then_some(status)
+}
+
+fn status_link(status: &str, count: Option<u64>, filters: &Filters) -> Markup {
+    let written = filters.written.as_ref();
+    let chosen = written.and_then(|written| written.status.as_deref());
+    let of = filters.aggregate_type.as_deref();
+    html! {
+        a href=(address::streams_written(of, Some(status), None))
+            aria-current=[(chosen == Some(status)).then_some("true")] {
+            bdi { (status) }
+            @if let Some(count) = count { " " span.count { (text::grouped(count)) } }
+        }
+    }
+}
+
+fn order_link(label: &str, filters: &Filters, is_written: bool) -> Markup {
+    let of = filters.aggregate_type.as_deref();
+    let href = match is_written {
+        true => address::streams_written(of, None, None),
+        false => address::streams(of, "", None),
+    };
+    let is_chosen = match &filters.written {
+        Some(written) => is_written && written.status.is_none(),
+        None => !is_written,
+    };
+    html! { a href=(href) aria-current=[is_chosen.then_some("true")] { (label) } }
+}
+
 fn nothing(filters: &Filters) -> Markup {
-    let is_filtered = filters.aggregate_type.is_some() || !filters.prefix.is_empty();
+    let is_filtered =
+        filters.aggregate_type.is_some() || !filters.prefix.is_empty() || filters.written.is_some();
     html! {
         div.nothing {
             @if is_filtered {
@@ -102,12 +150,31 @@ fn last(newest: &Newest) -> Markup {
 }
 
 fn paging(filters: &Filters, list: &List) -> Markup {
+    if let Some(written) = &filters.written {
+        return paging_written(filters, written, list);
+    }
     let at = |after| address::streams(filters.aggregate_type.as_deref(), &filters.prefix, after);
     html! {
         @if filters.after.is_some() || list.next.is_some() {
             nav.paging aria-label="Pages" {
                 @if filters.after.is_some() { a href=(at(None)) { "From the beginning" } }
                 @if let Some(next) = &list.next { a rel="next" href=(at(Some(next))) { "More streams" } }
+            }
+        }
+    }
+}
+
+fn paging_written(filters: &Filters, written: &Written, list: &List) -> Markup {
+    let (of, status) = (filters.aggregate_type.as_deref(), written.status.as_deref());
+    html! {
+        @if written.after.is_some() || list.next_written.is_some() {
+            nav.paging aria-label="Pages" {
+                @if written.after.is_some() {
+                    a href=(address::streams_written(of, status, None)) { "From the beginning" }
+                }
+                @if let Some(next) = &list.next_written {
+                    a rel="next" href=(address::streams_written(of, status, Some(next))) { "More streams" }
+                }
             }
         }
     }

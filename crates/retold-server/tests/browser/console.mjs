@@ -312,6 +312,84 @@ try {
     assert.ok(await page.locator("#pause").isDisabled());
   });
 
+  await step("sees how work flows, and who took a path, by mouse", {}, async (page) => {
+    await page.goto(address);
+    await page.getByRole("link", { name: "Processes" }).click();
+    await page.getByRole("link", { name: "Issue", exact: true }).click();
+    await page.getByRole("heading", { level: 2, name: "How it flows" }).waitFor();
+    const path = page.getByRole("link", { name: /^start_work to block: \d+ times, median / });
+    const drawn = page.locator("svg a.way").filter({ has: page.locator("title", { hasText: /^start_work to block/ }) });
+    assert.equal(await path.count(), 1);
+    // On the line itself, where a person points.
+    const at = await drawn.locator(".line").evaluate((line) => {
+      const middle = line.getPointAtLength(line.getTotalLength() * 0.9);
+      const { x, y } = middle.matrixTransform(line.getScreenCTM());
+      return { x, y: y + window.scrollY };
+    });
+    await page.evaluate((y) => window.scrollTo(0, y - 300), at.y);
+    const scrolled = await page.evaluate(() => window.scrollY);
+    await page.mouse.click(at.x, at.y - scrolled);
+    await page.getByRole("heading", { level: 1, name: "start_work to block" }).waitFor();
+    assert.ok((await page.locator(".streams li").count()) > 5);
+    await page.locator(".streams .id").first().click();
+    await page.waitForURL(/streams\/Issue\/ISSUE-/);
+    await page.goBack();
+    await page.getByRole("link", { name: "Issue", exact: true }).click();
+
+    const before = await page.locator("svg a.way").count();
+    await page.getByLabel("Paths in the graph").selectOption("main");
+    await page.getByRole("button", { name: "Show" }).click();
+    await page.waitForURL(/paths=main/);
+    const fewer = await page.locator("svg a.way").count();
+    assert.ok(fewer > 0 && fewer < before, `${fewer} of ${before} paths`);
+    const month = await page.locator("#month option").nth(1).getAttribute("value");
+    await page.getByLabel("Month").selectOption(month);
+    await page.getByRole("button", { name: "Show" }).click();
+    await page.getByText(`, in ${month}.`).waitFor();
+    await sound(page);
+  });
+
+  await step("follows a path by keyboard", {}, async (page) => {
+    await page.goto(`${address}/processes/Issue`);
+    await page.getByRole("button", { name: "Show" }).focus();
+    await page.keyboard.press("Tab");
+    const link = await page.evaluate(() => document.activeElement.getAttribute("aria-label"));
+    assert.match(link, /(begin with|times|once)/);
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/processes\/Issue\/streams\?/);
+    await page.goBack();
+    await page.locator("details summary").focus();
+    await page.keyboard.press("Enter");
+    assert.ok(await page.locator("details[open] table").isVisible());
+    await sound(page);
+  });
+
+  await step("sees what caused what, by mouse and by keyboard", {}, async (page) => {
+    await page.goto(`${address}/correlations/sprint-0`);
+    await page.getByRole("link", { name: "See what caused what" }).click();
+    await page.waitForURL(/traces\/sprint-0/);
+    assert.ok((await page.locator(".branches .branches li").count()) > 5, "events stand under their causes");
+    await page.locator(".branches .branches a").first().focus();
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/streams\/Issue\/.*at=/);
+    await page.goBack();
+    await page.getByRole("link", { name: "In the order of the log" }).click();
+    await page.waitForURL(/correlations\/sprint-0/);
+  });
+
+  await step("finds streams by their status", {}, async (page) => {
+    await page.goto(`${address}/?type=Issue`);
+    const blocked = page.getByRole("link", { name: /^BLOCKED \d+$/ });
+    const count = Number((await blocked.innerText()).match(/\d+/)[0]);
+    await blocked.click();
+    await page.waitForURL(/status=BLOCKED/);
+    assert.equal(await page.locator(".streams li").count(), count);
+    assert.equal(await page.locator(".streams .status").first().innerText(), "BLOCKED");
+    await page.getByRole("link", { name: "Last written first" }).click();
+    await page.getByRole("link", { name: "More streams" }).click();
+    assert.ok((await page.locator(".streams li").count()) > 5);
+  });
+
   for (const colorScheme of ["light", "dark"]) {
     for (const width of [380, 1280]) {
       const options = {
@@ -332,6 +410,13 @@ try {
           hostile: stream("Issue", breakout, 1),
           longest: stream("Issue", LONG_ID),
           correlation: `${address}/correlations/sprint-0`,
+          trace: `${address}/traces/sprint-0`,
+          statuses: `${address}/?type=Issue&status=BLOCKED`,
+          processes: `${address}/processes`,
+          process: `${address}/processes/Issue`,
+          main: `${address}/processes/Issue?paths=main`,
+          path: `${address}/processes/Issue/streams?from=start_work&to=block`,
+          unflowing: `${address}/processes/None`,
           consumers: `${address}/consumers`,
           consumer: `${address}/consumers/mailer`,
           webhook: `${address}/consumers/notifier`,

@@ -24,7 +24,8 @@ pub(crate) const BREAKOUT: &str =
 
 /// The service over a filled store in memory.
 pub(crate) async fn service() -> Result<Router, Error> {
-    let retold = Retold::builder().builtin_machines().open("memory:").await?;
+    let builder = Retold::builder().builtin_machines().builtin_projections();
+    let retold = builder.open("memory:").await?;
     fill(&retold).await?;
     Ok(retold_server::router(App::new(retold, Options::default())))
 }

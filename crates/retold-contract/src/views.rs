@@ -293,9 +293,6 @@ pub fn pages_in_any_order_are_the_rows(place: &dyn ViewPlace) {
         writer.commit(&progress(1)).unwrap();
         let reader = store.reader(&id("1")).unwrap();
         for _ in 0..100 {
-            let mut query = RowQuery::default();
-            query.limit = usize::try_from(pick(7)).unwrap() + 1;
-            query.is_descending = pick(2) == 0;
             let orders = [
                 None,
                 Some("name"),
@@ -303,7 +300,13 @@ pub fn pages_in_any_order_are_the_rows(place: &dyn ViewPlace) {
                 Some("real"),
                 Some("text"),
             ];
-            query.order = orders[usize::try_from(pick(5)).unwrap()].map(str::to_owned);
+            let order = orders[usize::try_from(pick(5)).unwrap()];
+            let mut query = RowQuery {
+                limit: usize::try_from(pick(7)).unwrap() + 1,
+                is_descending: pick(2) == 0,
+                order: order.map(str::to_owned),
+                ..RowQuery::default()
+            };
             match pick(4) {
                 0 => query = query.equal("text", text(pick(5))),
                 1 => query = query.equal("text", Value::Null),

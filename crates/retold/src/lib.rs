@@ -288,6 +288,11 @@
 //! # }
 //! ```
 //!
+//! # Read models
+//!
+//! A [`Projection`](projection::Projection) keeps tables that follow the log, exactly once, and is
+//! rebuilt beside the running one. The guide `docs/read-models.md` says when to use which.
+//!
 //! # And further
 //!
 //! [`Retold::replay`] folds a stream with a [`Reducer`] of your own, [`Retold::machines`] adds
@@ -298,8 +303,9 @@
 //! # Features
 //!
 //! - `engine` (default): the embedded log, `Retold::open("./data")`; and the module `engine`.
-//! - `sqlite` (default): snapshots of an embedded log are kept beside it, in `state.db`. Without
-//!   it they are kept in memory and do not survive the process.
+//! - `sqlite` (default): snapshots of an embedded log are kept beside it, in `state.db`, and the
+//!   tables of [projections](projection) in `views/`. Without it they are kept in memory and do not
+//!   survive the process.
 //! - `derive` (default): `#[derive(Event)]`.
 //! - `testing`: given/when/then for aggregates, machines and reducers, and the test of
 //!   `events.lock`, in the module `testing`.
@@ -414,3 +420,8 @@ struct ChangingEvents;
 #[cfg(all(doctest, feature = "engine"))]
 #[doc = include_str!("../../../docs/consumers.md")]
 struct Consumers;
+
+/// The guide to read models, as a test.
+#[cfg(all(doctest, feature = "engine"))]
+#[doc = include_str!("../../../docs/read-models.md")]
+struct ReadModels;

@@ -18,6 +18,15 @@ use retold_core::{Error, ViewId, ViewReader, ViewStore, ViewWriter};
 #[derive(Debug, Clone)]
 pub struct SqliteViews {
     folder: PathBuf,
+    sql_views: Vec<SqlView>,
+}
+
+/// A view in SQL's own sense, over the tables of one projection.
+#[derive(Debug, Clone)]
+struct SqlView {
+    projection: String,
+    name: String,
+    select: String,
 }
 
 /// What a view's file ends with.
@@ -28,7 +37,35 @@ impl SqliteViews {
     pub fn new(folder: impl Into<PathBuf>) -> SqliteViews {
         SqliteViews {
             folder: folder.into(),
+            sql_views: Vec::new(),
         }
+    }
+
+    /// Adds a view of SQL to each version of a projection, from when it has caught up: for tools
+    /// that read the file. It is made anew whenever the file is opened.
+    ///
+    /// ```
+    /// use retold_sqlite::SqliteViews;
+    ///
+    /// let blocked = "SELECT aggregate_id FROM streams WHERE status = 'BLOCKED'";
+    /// let views = SqliteViews::new("data/views").sql_view("current_state", "blocked", blocked);
+    /// # let _ = views;
+    /// ```
+    ///
+    /// A statement that SQLite does not understand is told when the view is built, which then waits.
+    #[must_use]
+    pub fn sql_view(
+        mut self,
+        projection: impl Into<String>,
+        name: impl Into<String>,
+        select: impl Into<String>,
+    ) -> SqliteViews {
+        self.sql_views.push(SqlView {
+            projection: projection.into(),
+            name: name.into(),
+            select: select.into(),
+        });
+        self
     }
 
     /// Where the file of a view is.
@@ -68,7 +105,21 @@ impl ViewStore for SqliteViews {
             .map_err(|error| Error::io(format!("make {}", self.folder.display()), error))?;
         let path = self.path_of(id);
         let connection = file::open(&path).map_err(|failure| told(failure, "open", &path))?;
-        Ok(Box::new(writer::SqliteWriter::new(path, connection)))
+        let of_projection = |view: &&SqlView| *view.projection == *id.name;
+        let sql_views = self
+            .sql_views
+            .iter()
+            .filter(of_projection)
+            .cloned()
+            .collect();
+        let mut writer = writer::SqliteWriter::new(path, connection, sql_views);
+        if writer
+            .progress()?
+            .is_some_and(|progress| progress.has_caught_up)
+        {
+            writer.make_sql_views()?;
+        }
+        Ok(Box::new(writer))
     }
 
     fn reader(&self, id: &ViewId) -> Result<Box<dyn ViewReader>, Error> {

@@ -200,9 +200,10 @@ fn key_of(table: &Table) -> Vec<&str> {
     key.map(|column| column.name.as_str()).collect()
 }
 
-/// Names are letters, digits and `_` ([`Table::check`]); quoted, because some are SQL's own.
-fn quoted(name: &str) -> String {
-    format!("\"{name}\"")
+/// A name as SQL takes it: most are letters, digits and `_` ([`Table::check`]), and some are SQL's
+/// own words.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn names(names: &[&str]) -> String {

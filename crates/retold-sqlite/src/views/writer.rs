@@ -7,7 +7,7 @@ use retold_core::{Error, RowChange, RowPage, RowQuery, Table, Value, ViewProgres
 use rusqlite::Connection;
 
 use super::rows::{self, Bound, Statements};
-use super::{file, told};
+use super::{SqlView, file, told};
 use crate::error::Failure;
 
 /// Statements that are kept prepared: three for each table of a large view.
@@ -17,16 +17,37 @@ pub(super) struct SqliteWriter {
     path: PathBuf,
     connection: Connection,
     statements: HashMap<String, Statements>,
+    sql_views: Vec<SqlView>,
 }
 
 impl SqliteWriter {
-    pub(super) fn new(path: PathBuf, connection: Connection) -> SqliteWriter {
+    pub(super) fn new(
+        path: PathBuf,
+        connection: Connection,
+        sql_views: Vec<SqlView>,
+    ) -> SqliteWriter {
         connection.set_prepared_statement_cache_capacity(PREPARED_MAX);
         SqliteWriter {
             path,
             connection,
             statements: HashMap::new(),
+            sql_views,
         }
+    }
+
+    /// Makes the views of SQL anew: their statements may have changed since.
+    pub(super) fn make_sql_views(&mut self) -> Result<(), Error> {
+        self.run("make a view of SQL in", |writer| {
+            for SqlView { name, select, .. } in &writer.sql_views {
+                let name = rows::quoted(name);
+                let sql = format!("DROP VIEW IF EXISTS {name}; CREATE VIEW {name} AS {select};");
+                writer.connection.execute_batch(&sql)?;
+                // SQLite looks at what a view names when it is read.
+                let read = format!("SELECT * FROM {name} LIMIT 0");
+                writer.connection.prepare(&read)?;
+            }
+            Ok(())
+        })
     }
 
     fn run<T>(
@@ -130,7 +151,8 @@ impl ViewWriter for SqliteWriter {
                 }
             }
             Ok(())
-        })
+        })?;
+        self.make_sql_views()
     }
 
     fn commit(&mut self, progress: &ViewProgress) -> Result<(), Error> {
@@ -147,6 +169,10 @@ impl ViewWriter for SqliteWriter {
         self.statements.clear();
         self.run("clear", |writer| {
             let transaction = writer.connection.transaction()?;
+            for SqlView { name, .. } in &writer.sql_views {
+                let sql = format!("DROP VIEW IF EXISTS {}", rows::quoted(name));
+                transaction.execute_batch(&sql)?;
+            }
             for table in file::tables(&transaction)? {
                 transaction.execute_batch(&rows::drop_table(&table))?;
             }

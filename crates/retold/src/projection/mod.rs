@@ -73,6 +73,7 @@ mod builtin;
 mod compare;
 #[cfg(test)]
 mod crash_points;
+mod deciding;
 mod definition;
 mod handle;
 mod process;

@@ -189,3 +189,34 @@ async fn what_does_not_fit_is_refused_by_name() {
     );
     retold.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn views_of_sql_are_made_once_the_tables_have_caught_up() {
+    let folder = TempDir::new().unwrap();
+    let views = |select: &str| {
+        let views = retold_sqlite::SqliteViews::new(folder.path().join("views"));
+        std::sync::Arc::new(views.sql_view("counts", "most", select))
+    };
+    for (select, expected) in [
+        (
+            "SELECT event_type FROM counts ORDER BY events DESC LIMIT 1",
+            "good",
+        ),
+        ("SELECT event_type || '!' FROM counts", "good!"),
+    ] {
+        let builder = Retold::builder().projection(Counts::version(1));
+        let retold = builder
+            .view_store(views(select))
+            .open(folder.path())
+            .await
+            .unwrap();
+        append(&retold, "good", 3).await;
+        caught_up(&retold, "counts").await;
+        let file = folder.path().join("views/counts@1.db");
+        let database = retold_sqlite::rusqlite::Connection::open(file).unwrap();
+        let sql = "SELECT * FROM most";
+        let found: String = database.query_row(sql, [], |row| row.get(0)).unwrap();
+        assert_eq!(found, expected);
+        retold.close().await.unwrap();
+    }
+}

@@ -91,7 +91,8 @@ fn line(of: &str, row: &Row) -> Result<Markup, Failure> {
     Ok(html! {
         li {
             a.id href=(address::stream(&stream)) { bdi { (id) } }
-            span.count { (times) ", " (duration(seconds)) }
+            span.count { (times) }
+            span.when { (duration(seconds)) }
         }
     })
 }

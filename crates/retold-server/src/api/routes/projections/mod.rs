@@ -251,9 +251,8 @@ impl Reached {
         };
         let projection = app.retold().projection(name.to_owned());
         let reached = app.unless_stopping(projection.wait_through(wanted));
-        match timeout(self.wait, reached).await {
-            Ok(Some(reached)) => return Ok(reached?),
-            Ok(None) | Err(_) => {}
+        if let Ok(Some(reached)) = timeout(self.wait, reached).await {
+            return Ok(reached?);
         }
         let status = projection.status().await?;
         let current = status.version(VersionRole::Current);

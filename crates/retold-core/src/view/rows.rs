@@ -66,20 +66,21 @@ impl RowQuery {
     /// [`Error::Invalid`] names what does not.
     pub fn check(&self, table: &Table) -> Result<(), Error> {
         crate::query::check_limit(self.limit)?;
-        let known = |name: &String| {
+        let known = |field: &str, name: &String| {
             table.position_of(name).ok_or_else(|| {
                 let reason = format!("{name} is no column of {}", table.name);
-                Error::invalid("column", reason)
+                Error::invalid(field, reason)
             })
         };
         for (name, value) in &self.equal {
-            let column = &table.columns[known(name)?];
+            let column = &table.columns[known("equal", name)?];
             if !value.is_null() && !column.admits(value) {
                 let reason = format!("{name} holds {}", column.column_type.name());
-                return Err(Error::invalid("column", reason));
+                return Err(Error::invalid("equal", reason));
             }
         }
-        let order = self.order.as_ref().map(known).transpose()?;
+        let order = self.order.as_ref().map(|name| known("order", name));
+        let order = order.transpose()?;
         if let Some(after) = &self.after {
             let key = usize::from(order.is_some());
             if after.len() != key + table.key_columns {

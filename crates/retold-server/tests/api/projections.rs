@@ -133,8 +133,8 @@ async fn rows_are_read_by_key_by_filter_and_in_pages() {
         ("key=1", "key"),
         ("key=%5B1%5D", "key"),
         ("filter=1", "filter"),
-        ("filter=%7B%22colour%22%3A1%7D", "column"),
-        ("sort=colour", "column"),
+        ("filter=%7B%22colour%22%3A1%7D", "filter"),
+        ("sort=colour", "sort"),
         ("after=x", "after"),
     ] {
         service

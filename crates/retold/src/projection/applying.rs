@@ -19,8 +19,10 @@ use crate::upcasters::Chains;
 /// Bytes of changed rows that are kept in memory before they are committed.
 const CHANGED_BYTES_MAX: usize = 32 << 20;
 
-/// Bytes of rows that are kept in memory from one commit to the next.
+/// Bytes of rows that are kept in memory from one commit to the next while a version is built, and
+/// once it follows the log: then there are several of them, and few rows change at once.
 const CACHED_BYTES_MAX: usize = 64 << 20;
+const FOLLOWING_CACHED_BYTES_MAX: usize = 8 << 20;
 
 /// How long changes stay uncommitted at most while there is more to read. A crash repeats them.
 const COMMIT_PAUSE: Duration = Duration::from_secs(1);
@@ -193,7 +195,11 @@ impl Applier {
         self.committed = self.applied.clone();
         self.committed_at = Instant::now();
         self.counts.commits += 1;
-        if self.cache.bytes() > CACHED_BYTES_MAX {
+        let cached_max = match self.committed.has_caught_up {
+            true => FOLLOWING_CACHED_BYTES_MAX,
+            false => CACHED_BYTES_MAX,
+        };
+        if self.cache.bytes() > cached_max {
             self.cache.forget_rows();
         }
         Ok(())

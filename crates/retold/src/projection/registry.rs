@@ -37,6 +37,8 @@ pub(crate) struct Registry {
 #[derive(Default)]
 struct Named {
     definition: Definition,
+    /// Whether no version is made by the newest code.
+    lacks_newest: bool,
     versions: BTreeMap<Text, Version>,
 }
 
@@ -131,9 +133,26 @@ impl Registry {
     /// Begins a projection: carries on what can be, and begins to build what is missing.
     async fn begin_one(self: &Arc<Self>, name: &Text) -> Result<(), Error> {
         let _changing = self.changing.lock().await;
-        if *self.stopping.borrow() || self.named().contains_key(name) {
+        if *self.stopping.borrow() {
             return Ok(());
         }
+        if !self.named().contains_key(name) {
+            self.open_one(name).await?;
+        }
+        let lacks_newest = {
+            let named = self.named();
+            let named = &named[name];
+            named.lacks_newest && named.definition.building.is_none()
+        };
+        if lacks_newest {
+            let newest = Arc::clone(self.newest(name)?);
+            self.build(name, &newest, false).await?;
+        }
+        Ok(())
+    }
+
+    /// Carries on what there is of a projection.
+    async fn open_one(self: &Arc<Self>, name: &Text) -> Result<(), Error> {
         let mut definition = definition::read(&*self.store, name).await?;
         let kept = self.kept(name).await?;
         let newest = Arc::clone(self.newest(name)?);
@@ -166,6 +185,7 @@ impl Registry {
             Named {
                 definition,
                 versions: BTreeMap::new(),
+                lacks_newest: !is_made && !only_reads,
             },
         );
         for version in &wants {
@@ -177,9 +197,6 @@ impl Registry {
             // Left behind where a process died between a decision and its execution.
             for version in kept.keys().filter(|version| !wants.contains(version)) {
                 self.remove(name, version).await?;
-            }
-            if !is_made && self.named()[name].definition.building.is_none() {
-                self.build(name, &newest, false).await?;
             }
         }
         self.tell();

@@ -194,6 +194,9 @@ impl Running {
                     }
                     continue;
                 }
+                if self.reached.borrow().stands {
+                    self.publish(&applier, false);
+                }
                 let batch = match pending.take() {
                     Some(batch) => batch,
                     None => tokio::select! {

@@ -1,12 +1,13 @@
 //! Versions: built beside the one that is read, taking its place, brought back, compared.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use retold::Retold;
 use retold::projection::VersionRole;
 use tempfile::TempDir;
 
-use crate::support::{Counts, append, caught_up, rows, until};
+use crate::support::{Counts, append, caught_up, event, rows, until};
 
 #[tokio::test]
 async fn a_new_version_is_built_beside_and_takes_over_and_the_old_one_can_be_brought_back() {
@@ -181,5 +182,69 @@ async fn a_log_in_which_nothing_was_decided_holds_no_events_about_projections() 
     assert_eq!(append(&retold, "good", 1).await, 1);
     caught_up(&retold, "counts").await;
     assert_eq!(append(&retold, "good", 1).await, 2);
+    retold.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_see_the_old_version_until_the_new_one_has_caught_up() {
+    let folder = TempDir::new().unwrap();
+    let retold = Retold::builder().projection(Counts::version(1));
+    let retold = retold.open(folder.path()).await.unwrap();
+    for _ in 0..20 {
+        let events = (0..1_000).map(|nth| event(&nth.to_string(), "good"));
+        retold.append(events.collect::<Vec<_>>()).await.unwrap();
+    }
+    caught_up(&retold, "counts").await;
+    let handle = retold.projection("counts");
+    let is_over = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..4)
+        .map(|_| {
+            let (retold, is_over) = (retold.clone(), Arc::clone(&is_over));
+            tokio::spawn(async move {
+                while !is_over.load(Ordering::Relaxed) {
+                    append(&retold, "good", 1).await;
+                }
+            })
+        })
+        .collect();
+    // Each answer is whole, none is missing, and none goes back behind the one before.
+    let reader = tokio::spawn({
+        let (handle, is_over) = (handle.clone(), Arc::clone(&is_over));
+        async move {
+            let (mut last, mut answers) = (0, 0);
+            while !is_over.load(Ordering::Relaxed) {
+                let page = handle
+                    .rows("counts", retold::RowQuery::default())
+                    .await
+                    .unwrap();
+                let row = &page.rows[0];
+                let events = row.integer("events").unwrap().cast_unsigned();
+                // Six decisions at most lie among them.
+                assert!(events <= page.complete_through && events + 6 >= page.complete_through);
+                assert!(
+                    page.complete_through >= last,
+                    "{} after {last}",
+                    page.complete_through
+                );
+                last = page.complete_through;
+                answers += 1;
+            }
+            answers
+        }
+    });
+    for _ in 0..3 {
+        let version = handle.rebuild(false).await.unwrap();
+        until("it takes over", || async {
+            let status = handle.status().await.unwrap();
+            status.versions[0].version == version && status.version(VersionRole::Building).is_none()
+        })
+        .await;
+    }
+    is_over.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert!(reader.await.unwrap() > 10);
+    caught_up(&retold, "counts").await;
     retold.close().await.unwrap();
 }

@@ -3,7 +3,7 @@
 
 mod show;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -13,6 +13,9 @@ use crate::output::{Output, Progress};
 
 /// The pause between two looks at something that is being built.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// How long a projection may take until it is opened: its versions are looked at, no more.
+const OPENING_WAIT: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -305,6 +308,7 @@ async fn until(
     holds: impl Fn(&Value) -> bool,
 ) -> anyhow::Result<()> {
     let mut progress = None;
+    let began = Instant::now();
     loop {
         let status: Value = client.get_as(of(name, &[]).as_str()).await?;
         if holds(&status) {
@@ -319,6 +323,14 @@ async fn until(
             let progress = progress
                 .get_or_insert_with(|| Progress::new(output, "building", status["head"].as_u64()));
             progress.set(version["completeThrough"].as_u64().unwrap_or_default());
+        }
+        let is_there = status["versions"]
+            .as_array()
+            .is_some_and(|versions| !versions.is_empty());
+        if !is_there && began.elapsed() > OPENING_WAIT {
+            let message = format!("read {name}: it was never built in this store");
+            let hint = "open the store where it can be written, or ask the server that holds it";
+            return Err(Failure::new(Kind::NotFound, message).hint(hint).into());
         }
         tokio::time::sleep(LOOK).await;
     }

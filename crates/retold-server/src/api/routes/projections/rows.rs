@@ -7,7 +7,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use retold::projection::Row;
-use retold::{ColumnType, Position, RowQuery, Value};
+use retold::{ColumnType, Error, Position, RowQuery, StoreError, Value};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -118,7 +118,7 @@ pub(super) async fn read_rows(
     if let Some(key) = key {
         query = projection.query_of_key(&table, key).await?;
     }
-    let page = projection.rows(table, query).await?;
+    let page = projection.rows(table, query).await.map_err(of_parameter)?;
     let next = page.next.as_deref().map(cursor_text);
     let page = Page {
         rows: page.rows.iter().map(RowView).collect(),
@@ -126,6 +126,21 @@ pub(super) async fn read_rows(
         complete_through: page.complete_through,
     };
     Ok(room.brought_by(json(StatusCode::OK, &page)?))
+}
+
+/// A problem with the query, under the name of the parameter that it came from.
+fn of_parameter(error: Error) -> Problem {
+    match error {
+        Error::Store(StoreError::Invalid { field, reason }) => {
+            let parameter = match field.as_str() {
+                "equal" => "filter",
+                "order" => "sort",
+                other => other,
+            };
+            Problem::invalid(parameter, reason)
+        }
+        other => other.into(),
+    }
 }
 
 /// A JSON list of values: a key.

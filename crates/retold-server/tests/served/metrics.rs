@@ -56,6 +56,25 @@ async fn work_is_counted_where_it_happens() {
         let counted = server.metric(name).await;
         assert!(counted >= at_least, "{name} is {counted}");
     }
+    let of_map = "{projection=\"process_map\",version=\"1\",role=\"current\"}";
+    eventually("the projection", async || {
+        let position = format!("retold_projection_position{of_map}");
+        server.metric(&position).await == 60
+    })
+    .await;
+    for (name, expected) in [
+        ("retold_projection_lag_events", 0),
+        ("retold_projection_stopped", 0),
+        ("retold_projection_events_total", 60),
+    ] {
+        let counted = server.metric(&format!("{name}{of_map}")).await;
+        assert_eq!(counted, expected, "{name}");
+    }
+    let text = server.get("/metrics").await.body;
+    for name in ["progress_ratio", "batches_total", "batch_seconds_total"] {
+        let series = format!("retold_projection_{name}{of_map}");
+        assert!(text.contains(&series), "{series}: {text}");
+    }
     for idle in [
         "retold_snapshots_in_progress",
         "retold_bus_delivered_total",

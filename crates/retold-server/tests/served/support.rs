@@ -29,7 +29,7 @@ pub(crate) async fn serve(set: impl FnOnce(&mut Limits)) -> Running {
 
 pub(crate) async fn serve_with(set: impl FnOnce(&mut Options)) -> Running {
     let folder = tempfile::tempdir().unwrap();
-    let retold = Retold::builder().builtin_machines();
+    let retold = Retold::builder().builtin_machines().builtin_projections();
     let retold = retold.open(folder.path().join("data")).await.unwrap();
     let mut options = Options::default();
     set(&mut options);

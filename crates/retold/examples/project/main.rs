@@ -38,6 +38,9 @@ struct Arguments {
     /// The projection that is measured
     #[arg(long, default_value = "current_state")]
     projection: String,
+    /// Ends after the first rebuild
+    #[arg(long)]
+    rebuild_only: bool,
 }
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -83,6 +86,10 @@ async fn main() -> Outcome<()> {
         arguments.events,
         began,
     );
+
+    if arguments.rebuild_only {
+        return Ok(retold.close().await?);
+    }
 
     let lag = live(&retold, &arguments).await?;
     spread(

@@ -16,16 +16,16 @@ use super::view::{Cache, View};
 use crate::error::panic_text;
 use crate::upcasters::Chains;
 
-/// Bytes of changed rows that are kept in memory before they are committed.
-const CHANGED_BYTES_MAX: usize = 32 << 20;
+/// Bytes of rows that are kept in memory while a version is built: the more rows there is room for,
+/// the more events share one write of a row. A hundred thousand rows, about.
+const BUILDING_BYTES_MAX: usize = 96 << 20;
 
-/// Bytes of rows that are kept in memory from one commit to the next while a version is built, and
-/// once it follows the log: then there are several of them, and few rows change at once.
-const CACHED_BYTES_MAX: usize = 64 << 20;
-const FOLLOWING_CACHED_BYTES_MAX: usize = 8 << 20;
+/// The same once it follows the log: then there are several versions at once, and few rows change.
+const FOLLOWING_BYTES_MAX: usize = 8 << 20;
 
-/// How long changes stay uncommitted at most while there is more to read. A crash repeats them.
-const COMMIT_PAUSE: Duration = Duration::from_secs(1);
+/// How long changes stay uncommitted at most while there is more to read: a crash repeats them, and
+/// each commit writes the rows that change all the time once more.
+const COMMIT_PAUSE: Duration = Duration::from_secs(2);
 
 /// Applies events to one view.
 pub(super) struct Applier {
@@ -136,7 +136,7 @@ impl Applier {
                 }
                 Entry::Lost(_) => self.counts.lost += 1,
             }
-            if self.cache.changed_bytes() > CHANGED_BYTES_MAX {
+            if self.cache.changed_bytes() > self.bytes_max() {
                 self.commit()?;
             }
         }
@@ -195,11 +195,7 @@ impl Applier {
         self.committed = self.applied.clone();
         self.committed_at = Instant::now();
         self.counts.commits += 1;
-        let cached_max = match self.committed.has_caught_up {
-            true => FOLLOWING_CACHED_BYTES_MAX,
-            false => CACHED_BYTES_MAX,
-        };
-        if self.cache.bytes() > cached_max {
+        if self.cache.bytes() > self.bytes_max() {
             self.cache.forget_rows();
         }
         Ok(())
@@ -209,6 +205,13 @@ impl Applier {
     #[cfg(test)]
     pub(super) fn write_without_commit(&mut self) -> Result<(), Error> {
         self.cache.write(&mut *self.writer)
+    }
+
+    fn bytes_max(&self) -> usize {
+        match self.committed.has_caught_up {
+            true => FOLLOWING_BYTES_MAX,
+            false => BUILDING_BYTES_MAX,
+        }
     }
 
     /// Makes the indexes, and keeps that readers may read the view.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use retold_core::{Error, RowQuery, Table, Value, ViewWriter};
+use retold_core::{Error, RowQuery, Table, Text, Value, ViewWriter};
 
 use super::handle::Rows;
 use super::row::{IntoValues, Row};
@@ -196,19 +196,21 @@ impl View<'_> {
     }
 
     fn change(&mut self, at: usize, key: Vec<Value>, values: Option<Vec<Value>>) {
+        let (key, values) = detached(key, values);
         let bytes = bytes_of(&key) + values.as_deref().map_or(0, bytes_of) + ROW_OVERHEAD;
         let cached = &mut self.cache.tables[at];
-        self.cache.changed_bytes += bytes;
         match cached.rows.get_mut(&*key) {
             Some(row) => {
                 row.values = values;
                 if !row.is_changed {
                     row.is_changed = true;
+                    self.cache.changed_bytes += bytes;
                     cached.changed.push(key.into());
                 }
             }
             None => {
                 self.cache.bytes += bytes;
+                self.cache.changed_bytes += bytes;
                 let key: Box<[Value]> = key.into();
                 cached.changed.push(key.clone());
                 let row = CachedRow {
@@ -247,6 +249,30 @@ fn whole_key(table: &Table, key: &[Value]) -> Result<(), Error> {
             Err(Error::invalid("key", reason))
         }
     }
+}
+
+/// The same with texts in one buffer of their own: those of an event are parts of what was read with
+/// it, which a row in memory would keep there.
+fn detached(key: Vec<Value>, values: Option<Vec<Value>>) -> (Vec<Value>, Option<Vec<Value>>) {
+    let all = || key.iter().chain(values.iter().flatten());
+    let texts = || all().filter_map(Value::as_text);
+    let mut buffer = String::with_capacity(texts().map(|text| text.len()).sum());
+    for text in texts() {
+        buffer.push_str(text);
+    }
+    let buffer = Text::from(buffer);
+    let mut at = 0;
+    let mut moved = |value: Value| match value {
+        Value::Text(text) => {
+            let part = &buffer[at..at + text.len()];
+            at += text.len();
+            Value::Text(buffer.slice_ref(part))
+        }
+        other => other,
+    };
+    let key = key.into_iter().map(&mut moved).collect();
+    let values = values.map(|values| values.into_iter().map(&mut moved).collect());
+    (key, values)
 }
 
 fn bytes_of(values: &[Value]) -> usize {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use retold::Retold;
 use retold::projection::VersionRole;
+use retold::{Part, Retold, Upcasters};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{Counts, append, caught_up, event, rows, until};
@@ -246,5 +247,47 @@ async fn readers_see_the_old_version_until_the_new_one_has_caught_up() {
     }
     assert!(reader.await.unwrap() > 10);
     caught_up(&retold, "counts").await;
+    retold.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn upcasters_apply_and_others_make_another_version() {
+    let folder = TempDir::new().unwrap();
+    let open = async |upcasters: Option<Upcasters>| {
+        let mut builder = Retold::builder().projection(Counts::version(1));
+        if let Some(upcasters) = upcasters {
+            builder = builder.upcasters(upcasters);
+        }
+        builder.open(folder.path()).await.unwrap()
+    };
+    let retold = open(None).await;
+    append(&retold, "old", 3).await;
+    append(&retold, "new", 2).await;
+    caught_up(&retold, "counts").await;
+    let expected = vec![vec!["new", "2", "5"], vec!["old", "3", "3"]];
+    assert_eq!(rows(&retold, "counts", "counts").await, expected);
+    retold.close().await.unwrap();
+
+    // What was written as `old` is `new` and `split` today.
+    let upcasters = Upcasters::of("Order").split(
+        ("old", "1.0.0"),
+        [("new", "1.0.0"), ("split", "1.0.0")],
+        |_: Value| {
+            let part = |name| Part::new((name, "1.0.0"), &Value::Null);
+            Ok(vec![part("new"), part("split")])
+        },
+    );
+    let retold = open(Some(upcasters)).await;
+    let handle = retold.projection("counts");
+    until("another version", || async {
+        let status = handle.status().await.unwrap();
+        status
+            .versions
+            .first()
+            .is_some_and(|version| version.version == "1.2")
+    })
+    .await;
+    let expected = vec![vec!["new", "5", "5"], vec!["split", "3", "3"]];
+    assert_eq!(rows(&retold, "counts", "counts").await, expected);
     retold.close().await.unwrap();
 }

@@ -9,7 +9,7 @@ use retold_core::{Position, RowQuery, Table, Text, Value, ViewReader};
 
 use super::registry::Registry;
 use super::running::{Running, blocking};
-use super::status::VersionRole;
+use super::status::{VersionRole, VersionState};
 use crate::Error;
 
 /// Differences of a table that are shown; all are counted.
@@ -18,9 +18,9 @@ const DIFFERENCES_SHOWN: usize = 20;
 /// Rows that are read at once.
 const PAGE_ROWS: usize = 1_000;
 
-/// How long the versions are waited for until both stand at one position. Above it, one of them
-/// is far behind, or paused.
-const MEETING_WAIT: Duration = Duration::from_secs(30);
+/// How long the versions are waited for until both stand at one position: readers of both wait for
+/// what comes meanwhile. Above it, one of them is far behind.
+const MEETING_WAIT: Duration = Duration::from_secs(5);
 
 /// Where two versions of a view differ.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,7 +102,7 @@ pub(super) async fn compare(
     );
     let pin = move || Ok((readers.0.pin()?, readers.1.pin()?));
     let pinned = match (one, two) {
-        (Some(one), Some(two)) if !Arc::ptr_eq(&one, &two) => {
+        (Some(one), Some(two)) if goes_on(&one) && goes_on(&two) => {
             let _held = meet(&one, &two).await;
             blocking(pin).await?
         }
@@ -116,6 +116,11 @@ pub(super) async fn compare(
         with_complete_through: positions.1,
         tables,
     })
+}
+
+/// Whether a version may come to another position.
+fn goes_on(running: &Running) -> bool {
+    running.standing().0 == VersionState::Running
 }
 
 /// Holds two versions at one position, until the value is dropped.

@@ -4,8 +4,8 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
-use retold::Position;
 use retold::projection::{ProcessEdge, ProcessEvent, ProcessGraph};
+use retold::{Position, StreamId, Text};
 use serde::Serialize;
 
 use super::projections::{Reached, cursor, cursor_text};
@@ -19,13 +19,16 @@ use crate::api::schema;
 const PROCESS_MAP: &str = "process_map";
 
 /// The aggregate type that a path names.
-pub(crate) struct Named(String);
+pub(crate) struct Named(Text);
 
 impl<S: Send + Sync> FromRequestParts<S> for Named {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        path_text(parts, state, "aggregateType").await.map(Named)
+        let aggregate_type = path_text(parts, state, "aggregateType").await?;
+        // A type is what a stream may have for one.
+        let stream = StreamId::new(aggregate_type, "any")?;
+        Ok(Named(stream.aggregate_type().clone()))
     }
 }
 

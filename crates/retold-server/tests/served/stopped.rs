@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Running, eventually, serve};
+use crate::support::{Running, eventually, serve_without_projections};
 
 /// Events of nearly a mebibyte each: an answer is far longer than what a connection buffers.
 const EVENTS: usize = 48;
@@ -19,7 +19,7 @@ const SLACK_BYTES: u64 = 160 * 1024 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_that_stop_are_ended_and_hold_bounded_memory() {
-    let server = serve(|limits| {
+    let server = serve_without_projections(|limits| {
         limits.answers_bytes = ANSWERS_BYTES;
         limits.write_stall = Duration::from_millis(300);
     })

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use retold::Retold;
+use retold::{Retold, RetoldBuilder};
 use retold_server::{App, Limits, Options, Server};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,10 +27,20 @@ pub(crate) async fn serve(set: impl FnOnce(&mut Limits)) -> Running {
     serve_with(|options| set(&mut options.limits)).await
 }
 
+/// A server whose memory is measured: what follows the log by itself takes some too.
+pub(crate) async fn serve_without_projections(set: impl FnOnce(&mut Limits)) -> Running {
+    let builder = Retold::builder().builtin_machines();
+    serve_built(builder, |options| set(&mut options.limits)).await
+}
+
 pub(crate) async fn serve_with(set: impl FnOnce(&mut Options)) -> Running {
+    let builder = Retold::builder().builtin_machines().builtin_projections();
+    serve_built(builder, set).await
+}
+
+async fn serve_built(builder: RetoldBuilder, set: impl FnOnce(&mut Options)) -> Running {
     let folder = tempfile::tempdir().unwrap();
-    let retold = Retold::builder().builtin_machines().builtin_projections();
-    let retold = retold.open(folder.path().join("data")).await.unwrap();
+    let retold = builder.open(folder.path().join("data")).await.unwrap();
     let mut options = Options::default();
     set(&mut options);
     let server = Server::bind("127.0.0.1:0".parse().unwrap(), &options)

@@ -242,7 +242,8 @@ pub(super) fn made_by(projection: &dyn Projection, upcasters: &Chains) -> Text {
     let filter = format!("{:?}", projection.filter());
     let version = projection.version().to_string();
     let mut hash = Sha256::new();
-    let parts = [projection.name(), &version, &tables, &filter];
+    let own = projection.fingerprint();
+    let parts = [projection.name(), &version, &tables, &filter, &own];
     let upcasters = upcasters.all_declared();
     for part in parts
         .into_iter()

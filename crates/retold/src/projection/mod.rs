@@ -116,6 +116,12 @@ pub trait Projection: Send + Sync + 'static {
         Filter::default()
     }
 
+    /// Stands for whatever else the rows depend on, such as a setting: like another
+    /// [`version`](Self::version), another one makes another view.
+    fn fingerprint(&self) -> String {
+        String::new()
+    }
+
     /// Does to the rows what an event says. It is given events in the order of the log, as today's
     /// code would have written them, and depends on nothing but the event and the rows: it may be
     /// called again for an event whose effect was undone by a crash.

@@ -161,10 +161,8 @@ impl Registry {
         let current = definition.current.clone();
         let current = current.unwrap_or_else(|| kept.keys().next().cloned().unwrap_or(declared));
         definition.current = Some(current.clone());
-        let only_reads = matches!(
-            self.store.check_writable().await,
-            Err(Error::Unsupported { .. })
-        );
+        let writable = self.store.check_writable().await;
+        let only_reads = matches!(writable, Err(Error::Unsupported { .. }));
         // What has nothing in it is made with today's code; but there is no use in a previous
         // version that would have to be made first.
         let maker = |version: &Text| kept.get(version).cloned().flatten();
@@ -193,8 +191,9 @@ impl Registry {
             let code = self.code(name, &made_by).filter(|_| !only_reads);
             self.carry_on(name, version, code);
         }
-        if !only_reads {
-            // Left behind where a process died between a decision and its execution.
+        if writable.is_ok() {
+            // Left behind where a process died between a decision and its execution. Where the log
+            // has lost its tail, they may be what tells of it.
             for version in kept.keys().filter(|version| !wants.contains(version)) {
                 self.remove(name, version).await?;
             }
@@ -489,9 +488,9 @@ impl Registry {
         let (state, counts, per_second) = running.standing();
         let reached = *running.reached.borrow();
         let behind = head.saturating_sub(reached.complete_through);
-        let remaining = per_second.filter(|_| behind > 0).map(|per_second| {
+        let remaining = per_second.filter(|_| behind > 0).and_then(|per_second| {
             #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-            Duration::from_secs_f64(behind as f64 / per_second)
+            Duration::try_from_secs_f64(behind as f64 / per_second).ok()
         });
         Ok(Some(VersionStatus {
             version,

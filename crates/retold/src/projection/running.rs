@@ -20,6 +20,10 @@ const LIVE_PAUSE: Duration = Duration::from_millis(5);
 /// The pause after a disk or a log failed.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
 
+/// Bytes of payloads of a batch above which the next one is not read while it is applied: a page of
+/// the largest events is a matter of memory, not of speed.
+const READ_AHEAD_BYTES_MAX: usize = 4 << 20;
+
 /// What others want of a version.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Control {
@@ -139,6 +143,9 @@ impl Running {
             let fits = progress.complete_through <= head
                 && checkpoint::belongs(&*self.store, progress.checkpoint.as_ref()).await?;
             if !fits {
+                // Where the log lost its tail, the view is what tells of it, until somebody has
+                // accepted the loss.
+                self.store.check_writable().await?;
                 let (view, through) = (self.id.to_string(), progress.complete_through);
                 tracing::warn!(
                     view,
@@ -213,6 +220,7 @@ impl Running {
                 let (batch, rest) = split(batch, hold_at);
                 pending = rest;
                 let (is_at_head, complete_through) = (batch.is_at_head, batch.complete_through);
+                let reads_ahead = !is_at_head && pending.is_none() && is_small(&batch);
                 let began = Instant::now();
                 let applying = tokio::task::spawn_blocking(move || {
                     let applied = applier
@@ -221,7 +229,7 @@ impl Running {
                     (applier, applied)
                 });
                 // While this part is applied, the next one is read.
-                if !is_at_head && pending.is_none() {
+                if reads_ahead {
                     pending = events.next().await.ok();
                 }
                 let (back, applied) = applying.await.map_err(lost_task)?;
@@ -234,7 +242,18 @@ impl Running {
                     Err(stopped) => {
                         applier = blocking(move || applier.undo().map(|()| applier)).await?;
                         match stopped {
-                            Stopped::At(at) => failed = Some(at),
+                            Stopped::At(at) => {
+                                let (view, position) = (self.id.to_string(), at.position);
+                                let (event, error) = (at.event_id, &at.error);
+                                tracing::warn!(
+                                    view,
+                                    position,
+                                    %event,
+                                    error,
+                                    "a projection failed on an event, and stops in front of it"
+                                );
+                                failed = Some(at);
+                            }
                             Stopped::Trouble(error) => self.trouble(&error).await,
                         }
                         continue 'anew;
@@ -332,6 +351,15 @@ impl Running {
         self.state().trouble = Some(error.to_string());
         self.rest(TROUBLE_PAUSE).await;
     }
+}
+
+/// Whether there is room for another one beside it.
+fn is_small(batch: &Batch) -> bool {
+    let payloads = batch.entries.iter().map(|entry| match entry {
+        Entry::Event(event) => event.payload.as_str().len(),
+        Entry::Lost(_) => 0,
+    });
+    payloads.sum::<usize>() <= READ_AHEAD_BYTES_MAX
 }
 
 /// The part of a batch through a position, and the rest of it.

@@ -1,5 +1,6 @@
 //! Rows follow the log, exactly once, and say where they cannot.
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use retold::projection::{VersionRole, VersionState};
@@ -219,4 +220,76 @@ async fn views_of_sql_are_made_once_the_tables_have_caught_up() {
         assert_eq!(found, expected);
         retold.close().await.unwrap();
     }
+}
+
+/// Copies what is in a folder, but for one name.
+fn copy(from: &Path, to: &Path, but: &str) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_name() == but {
+            continue;
+        }
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target, but),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_is_behind_a_view_has_lost_its_tail_and_the_view_is_made_again() {
+    let (before, folder) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let open = async |folder: &Path| {
+        let builder = Retold::builder().projection(Counts::version(1));
+        builder.open(folder).await.unwrap()
+    };
+    let retold = open(before.path()).await;
+    append(&retold, "good", 3).await;
+    caught_up(&retold, "counts").await;
+    retold.close().await.unwrap();
+    let newer = TempDir::new().unwrap();
+    copy(before.path(), newer.path(), "");
+    let retold = open(newer.path()).await;
+    append(&retold, "good", 4).await;
+    caught_up(&retold, "counts").await;
+    retold.close().await.unwrap();
+
+    // The older log, and the newer view.
+    copy(before.path(), folder.path(), "views");
+    copy(
+        &newer.path().join("views"),
+        &folder.path().join("views"),
+        "",
+    );
+    let retold = open(folder.path()).await;
+    let refused = retold.append(event("1", "good")).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("the log ends at 3"),
+        "{refused}"
+    );
+    // It stays so until somebody accepts the loss: the view is not made again before.
+    let handle = retold.projection("counts");
+    until("that it waits", || async {
+        let status = handle.status().await.unwrap();
+        status
+            .versions
+            .first()
+            .is_some_and(|version| version.state.name() == "waiting")
+    })
+    .await;
+    retold.close().await.unwrap();
+    let retold = open(folder.path()).await;
+    assert!(retold.append(event("1", "good")).await.is_err());
+    retold.close().await.unwrap();
+    let accepted = retold::recovery::accept_loss(folder.path(), "an older copy").await;
+    accepted.unwrap();
+    let retold = open(folder.path()).await;
+    append(&retold, "late", 1).await;
+    caught_up(&retold, "counts").await;
+    let counts = rows(&retold, "counts", "counts").await;
+    let counts: Vec<&[String]> = counts.iter().map(|row| &row[..2]).collect();
+    assert_eq!(counts, [["good", "3"], ["late", "1"]]);
+    retold.close().await.unwrap();
 }

@@ -119,6 +119,11 @@ impl Projection for CurrentState {
         vec![streams, counts, machines]
     }
 
+    /// A type that has a machine in one program and none in another has other rows.
+    fn fingerprint(&self) -> String {
+        format!("{:?}", self.given)
+    }
+
     /// Machines are events of reserved streams.
     fn filter(&self) -> Filter {
         Filter {

@@ -210,8 +210,9 @@ impl Running {
                         batch = events.next() => match batch {
                             Ok(batch) => batch,
                             Err(error) => {
+                                applier = undone(applier).await?;
                                 self.trouble(&error).await;
-                                continue;
+                                continue 'anew;
                             }
                         },
                         _ = control.changed() => continue,
@@ -240,7 +241,7 @@ impl Running {
                         self.state().trouble = None;
                     }
                     Err(stopped) => {
-                        applier = blocking(move || applier.undo().map(|()| applier)).await?;
+                        applier = undone(applier).await?;
                         match stopped {
                             Stopped::At(at) => {
                                 let (view, position) = (self.id.to_string(), at.position);
@@ -351,6 +352,11 @@ impl Running {
         self.state().trouble = Some(error.to_string());
         self.rest(TROUBLE_PAUSE).await;
     }
+}
+
+/// A view as it was committed last, from where it is gone on with.
+async fn undone(mut applier: Applier) -> Result<Applier, Error> {
+    blocking(move || applier.undo().map(|()| applier)).await
 }
 
 /// Whether there is room for another one beside it.

@@ -14,6 +14,14 @@ const PROCESS_MAP: &str = "process_map";
 /// Rows that are read at once.
 const PAGE_ROWS: usize = 10_000;
 
+/// Ways, and buckets of their durations, of one process and month at most: it is held in memory, and
+/// answered as a whole.
+const EDGES_MAX: usize = 10_000;
+const DURATIONS_MAX: usize = 500_000;
+
+/// Types, and months, that are told at most.
+const DISTINCT_MAX: usize = 1_000;
+
 /// Behind every text that a column of the table may hold: a name holds no control characters, and
 /// nothing sorts behind the last character there is.
 const LAST: &str = "\u{10FFFF}";
@@ -26,7 +34,7 @@ pub struct ProcessGraph {
     pub aggregate_type: Text,
     /// The month (UTC), `2024-02`; none for the whole log.
     pub month: Option<String>,
-    /// All months in which something happened, in order.
+    /// The months in which something happened, in order; the first 1,000 of them.
     pub months: Vec<String>,
     /// The events, by type.
     pub events: Vec<ProcessEvent>,
@@ -75,7 +83,8 @@ impl Retold {
     ///
     /// # Errors
     /// [`NotFound`](retold_core::Error::NotFound) where no such stream is known, or the projection
-    /// was not given to the builder; [`Error::NotCaughtUp`] while it is being built; else
+    /// was not given to the builder; [`Error::NotCaughtUp`] while it is being built;
+    /// [`Unsupported`](retold_core::Error::Unsupported) for more than 10,000 different steps; else
     /// [`Error::Store`].
     pub async fn process_graph(
         &self,
@@ -89,7 +98,7 @@ impl Retold {
             .await
     }
 
-    /// The aggregate types that the process map knows, in order.
+    /// The aggregate types that the process map knows, in order; the first 1,000 of them.
     ///
     /// # Errors
     /// As for [`Retold::process_graph`].
@@ -140,16 +149,17 @@ fn graph(
             .limit(PAGE_ROWS)
     };
     let mut buckets: BTreeMap<(Text, Text), Vec<(u32, u64)>> = BTreeMap::new();
-    let bucket_at = |row: &[Value]| -> Option<((Text, Text), (u32, u64))> {
-        let bucket = u32::try_from(row[4].as_integer()?).ok()?;
-        Some((pair(row)?, (bucket, row[5].as_integer()?.cast_unsigned())))
-    };
-    for row in all(reader, DURATIONS, of())?.0 {
-        if let Some((pair, bucket)) = bucket_at(&row) {
+    each(reader, (DURATIONS, of(), DURATIONS_MAX), |row| {
+        let bucket = row[4]
+            .as_integer()
+            .and_then(|bucket| u32::try_from(bucket).ok());
+        let count = row[5].as_integer().map(i64::cast_unsigned);
+        if let (Some(pair), Some(bucket)) = (pair(&row), bucket.zip(count)) {
             buckets.entry(pair).or_default().push(bucket);
         }
-    }
-    let (rows, complete_through) = all(reader, EDGES, of())?;
+    })?;
+    let mut rows = Vec::new();
+    let complete_through = each(reader, (EDGES, of(), EDGES_MAX), |row| rows.push(row))?;
     let mut edges = Vec::new();
     let mut events: BTreeMap<Text, ProcessEvent> = BTreeMap::new();
     let mut followed: BTreeMap<Text, u64> = BTreeMap::new();
@@ -230,24 +240,35 @@ fn seconds_at(buckets: &[(u32, u64)], rank: u64) -> f64 {
     last.map_or(0.0, |(bucket, _)| duration_of_bucket(*bucket) as f64 / 1e6)
 }
 
-/// All rows, in pages; and how far they go.
-fn all(
+/// Goes through rows in pages; gives how far they go.
+///
+/// # Errors
+/// [`StoreError::Unsupported`] where there are more than so many: names of events that are made up
+/// as they come are no process that can be shown.
+fn each(
     reader: &dyn ViewReader,
-    table: &str,
-    mut query: RowQuery,
-) -> Result<(Vec<Vec<Value>>, Position), StoreError> {
-    let mut rows = Vec::new();
+    (table, mut query, max): (&str, RowQuery, usize),
+    mut visit: impl FnMut(Vec<Value>),
+) -> Result<Position, StoreError> {
+    let mut visited = 0;
     loop {
         let page = reader.rows(table, &query)?;
-        rows.extend(page.rows);
+        visited += page.rows.len();
+        if visited > max {
+            return Err(StoreError::Unsupported {
+                what: format!("a process of more than {max} different {table}"),
+            });
+        }
+        page.rows.into_iter().for_each(&mut visit);
         match page.next {
             Some(next) => query.after = Some(next),
-            None => return Ok((rows, page.complete_through)),
+            None => return Ok(page.complete_through),
         }
     }
 }
 
-/// The different values of the column of the key of `edges` behind those given, one seek for each.
+/// The different values of the column of the key of `edges` behind those given, one seek for each:
+/// the first [`DISTINCT_MAX`].
 fn distinct(reader: &dyn ViewReader, of: &[Value]) -> Result<Vec<Text>, StoreError> {
     const KEY: [&str; 4] = ["aggregate_type", "month", "from_event", "to_event"];
     let mut query = RowQuery::default().limit(1);
@@ -260,6 +281,9 @@ fn distinct(reader: &dyn ViewReader, of: &[Value]) -> Result<Vec<Text>, StoreErr
         let Some(text) = page.rows.first().and_then(|row| row[of.len()].as_text()) else {
             return Ok(found);
         };
+        if found.len() == DISTINCT_MAX {
+            return Ok(found);
+        }
         found.push(text.clone());
         let mut after = of.to_vec();
         after.push(text.into());

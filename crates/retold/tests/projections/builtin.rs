@@ -216,3 +216,28 @@ async fn the_process_map_counts_what_follows_what_and_how_long_it_takes() {
     );
     retold.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_process_of_made_up_names_is_refused_and_not_held_in_memory() {
+    let retold = Retold::builder().projection(ProcessMap);
+    let retold = retold.open("memory:").await.unwrap();
+    let mut position = 0;
+    for batch in 0..11 {
+        let events = (0..1_000).map(|nth| plain("Order", "a", &format!("e{batch}-{nth}"), 0));
+        let appended = retold.append(events.collect::<Vec<_>>()).await.unwrap();
+        position = appended.events.last().unwrap().position;
+    }
+    retold
+        .projection("process_map")
+        .wait_through(position)
+        .await
+        .unwrap();
+    let refused = retold.process_graph("Order", None).await.unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains("more than 10000 different edges"),
+        "{refused}"
+    );
+    retold.close().await.unwrap();
+}

@@ -144,9 +144,11 @@ pub(crate) async fn read_process(
         ));
     }
     parameters.finish()?;
+    // Ten thousand steps and their text take no more than a few of the largest events do.
+    let room = app.rooms().answers.take(bytes_of_page(4)).await?;
     reached.wait_for(&app, PROCESS_MAP).await?;
     let graph = app.retold().process_graph(aggregate_type, month).await?;
-    json(StatusCode::OK, &View::of(&graph))
+    Ok(room.brought_by(json(StatusCode::OK, &View::of(&graph))?))
 }
 
 #[derive(Serialize)]

@@ -65,7 +65,7 @@ fn body(
             }
         }
         (layout::name(title))
-        p.lead { "The streams that took this way: those first in which it took longest." }
+        p.lead { "The streams that took this way, over the whole log: those first in which it took longest." }
         @if found.rows.is_empty() { div.nothing { p { "No stream took this way." } } }
         ul.streams { @for line in lines? { (line) } }
         @if !is_first || found.next.is_some() {

@@ -18,7 +18,8 @@ use crate::App;
 
 pub(crate) use answer::{Code, Problem};
 pub(crate) use limits::bytes_of_page;
-pub(crate) use routes::{cursor, cursor_text, lag_seconds};
+pub(crate) use request::{cursor, cursor_text};
+pub(crate) use routes::lag_seconds;
 
 /// The routes of the API.
 pub(crate) fn router() -> Router<App> {

@@ -80,6 +80,7 @@ mod process;
 mod registry;
 mod row;
 mod running;
+mod standing;
 mod status;
 mod view;
 

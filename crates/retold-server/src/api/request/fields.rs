@@ -12,6 +12,9 @@ use serde_json::value::RawValue;
 
 use crate::api::answer::{Code, Problem};
 
+/// Bytes of a reason at most: a sentence or two.
+const REASON_BYTES_MAX: usize = 1_024;
+
 /// The fields of an object that were given and not taken yet. `path` is the name of the object
 /// with a dot, empty for the whole body.
 #[derive(Debug)]
@@ -97,6 +100,16 @@ impl<'a> Fields<'a> {
     pub(crate) fn required_text(&mut self, name: &str) -> Result<Text, Problem> {
         let text = self.text(name)?;
         text.ok_or_else(|| Problem::invalid(self.full(name), "must be given"))
+    }
+
+    /// Why somebody decides something: `reason`.
+    pub(crate) fn reason(&mut self) -> Result<String, Problem> {
+        let reason = self.required_text("reason")?;
+        if reason.trim().is_empty() || reason.len() > REASON_BYTES_MAX {
+            let wanted = format!("must be a text of 1 to {REASON_BYTES_MAX} bytes");
+            return Err(Problem::invalid("reason", wanted));
+        }
+        Ok(reason.to_string())
     }
 
     /// An instant.

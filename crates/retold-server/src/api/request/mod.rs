@@ -10,6 +10,7 @@ mod parameters;
 mod precondition;
 mod target;
 mod trace;
+mod values;
 
 pub(crate) use accept::{AsJson, Form, accept};
 pub(crate) use body::{Media, SentJson, SentNdjson, SentToml, SmallBody, check_media, read, text};
@@ -18,5 +19,6 @@ pub(crate) use fields::Fields;
 pub(crate) use lines::{Line, Lines};
 pub(crate) use parameters::{NoParameters, Parameters, wait_time, whole_number};
 pub(crate) use precondition::{expectation, no_expectation};
-pub(crate) use target::{Target, path_text};
+pub(crate) use target::{ConsumerName, CorrelationId, ProjectionName, Target, path_text};
 pub(crate) use trace::Trace;
+pub(crate) use values::{cursor, cursor_text, value_of, values_of};

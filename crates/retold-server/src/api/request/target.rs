@@ -50,3 +50,23 @@ pub(crate) async fn path_text<S: Send + Sync>(
     text.map(|(_, text)| text.to_owned())
         .ok_or_else(|| refuse(name))
 }
+
+/// Makes an extractor of one part of the path, as text.
+macro_rules! path_part {
+    ($name:ident $part:literal $doc:literal) => {
+        #[doc = $doc]
+        pub(crate) struct $name(pub(crate) String);
+
+        impl<S: Send + Sync> FromRequestParts<S> for $name {
+            type Rejection = Problem;
+
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+                path_text(parts, state, $part).await.map($name)
+            }
+        }
+    };
+}
+
+path_part!(ConsumerName "consumer" "The consumer that a path names.");
+path_part!(ProjectionName "projection" "The projection that a path names.");
+path_part!(CorrelationId "correlationId" "The correlation id that a path names.");

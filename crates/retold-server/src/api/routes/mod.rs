@@ -18,7 +18,6 @@ mod traces;
 mod transitions;
 
 pub(crate) use consumers::lag_seconds;
-pub(crate) use projections::{cursor, cursor_text};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 

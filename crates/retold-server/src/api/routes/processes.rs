@@ -8,11 +8,11 @@ use retold::projection::{ProcessEdge, ProcessEvent, ProcessGraph};
 use retold::{Position, StreamId, Text};
 use serde::Serialize;
 
-use super::projections::{Reached, cursor, cursor_text};
+use super::projections::Reached;
 use crate::App;
 use crate::api::answer::{Problem, json};
 use crate::api::limits::bytes_of_page;
-use crate::api::request::{AsJson, NoParameters, Parameters, path_text};
+use crate::api::request::{AsJson, NoParameters, Parameters, cursor, cursor_text, path_text};
 use crate::api::schema;
 
 /// The projection that it is read from.

@@ -8,11 +8,11 @@ use retold::projection::Row;
 use retold::{Position, RowQuery, StoreError, StreamId, StreamSummary, StreamsQuery, Text};
 use serde::Serialize;
 
-use super::projections::{Reached, cursor, cursor_text};
+use super::projections::Reached;
 use crate::App;
 use crate::api::answer::{Problem, json};
 use crate::api::limits::{PAGE_LIMIT_MAX, bytes_of_page};
-use crate::api::request::{AsJson, Parameters};
+use crate::api::request::{AsJson, Parameters, cursor, cursor_text};
 use crate::api::schema;
 
 /// The projection that knows what streams are like.

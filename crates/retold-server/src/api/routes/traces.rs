@@ -1,8 +1,7 @@
 //! What happened under one correlation id, as a tree of causes.
 
-use axum::extract::{FromRequestParts, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use axum::response::Response;
 use retold::{RecordedEvent, TraceNode};
 use serde::Serialize;
@@ -10,19 +9,8 @@ use serde::Serialize;
 use crate::App;
 use crate::api::answer::{Problem, json};
 use crate::api::limits::bytes_of_page;
-use crate::api::request::{AsJson, NoParameters, path_text};
+use crate::api::request::{AsJson, CorrelationId, NoParameters};
 use crate::api::schema;
-
-/// The correlation id that a path names.
-pub(crate) struct Named(String);
-
-impl<S: Send + Sync> FromRequestParts<S> for Named {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        path_text(parts, state, "correlationId").await.map(Named)
-    }
-}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -62,7 +50,7 @@ impl<'a> NodeView<'a> {
 )]
 pub(crate) async fn read_trace(
     State(app): State<App>,
-    Named(correlation_id): Named,
+    CorrelationId(correlation_id): CorrelationId,
     _: AsJson,
     _: NoParameters,
 ) -> Result<Response, Problem> {

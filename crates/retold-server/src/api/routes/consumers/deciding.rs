@@ -7,15 +7,12 @@ use retold::consumer::{ConsumerAudit, ParkedEvent, SkippedEvent};
 use retold::{EventId, Position, SequenceNumber, StreamId, Timestamp};
 use serde::Serialize;
 
+use super::open;
 use super::settings::start;
-use super::{Named, open};
 use crate::App;
 use crate::api::answer::{Problem, json};
-use crate::api::request::{AsJson, Fields, NoParameters, SentJson, SmallBody};
+use crate::api::request::{AsJson, ConsumerName, Fields, NoParameters, SentJson, SmallBody};
 use crate::api::schema;
-
-/// Bytes of a reason at most: a sentence or two.
-const REASON_BYTES_MAX: usize = 1_024;
 
 /// Hands out nothing more until it is resumed, also after a restart.
 #[utoipa::path(
@@ -29,12 +26,12 @@ const REASON_BYTES_MAX: usize = 1_024;
 pub(super) async fn pause_consumer(
     _: SentJson,
     State(app): State<App>,
-    Named(name): Named,
+    ConsumerName(name): ConsumerName,
     _: NoParameters,
     body: SmallBody,
 ) -> Result<Response, Problem> {
     let mut fields = body.fields()?;
-    let reason = reason(&mut fields)?;
+    let reason = fields.reason()?;
     fields.finish()?;
     open(&app, &name).await?.pause(reason).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -50,7 +47,7 @@ pub(super) async fn pause_consumer(
 )]
 pub(super) async fn resume_consumer(
     State(app): State<App>,
-    Named(name): Named,
+    ConsumerName(name): ConsumerName,
     _: NoParameters,
 ) -> Result<Response, Problem> {
     open(&app, &name).await?.resume().await?;
@@ -100,7 +97,7 @@ struct ParkedList {
 )]
 pub(super) async fn list_parked(
     State(app): State<App>,
-    Named(name): Named,
+    ConsumerName(name): ConsumerName,
     _: AsJson,
     _: NoParameters,
 ) -> Result<Response, Problem> {
@@ -126,7 +123,7 @@ struct Replayed {
 pub(super) async fn replay_parked(
     _: SentJson,
     State(app): State<App>,
-    Named(name): Named,
+    ConsumerName(name): ConsumerName,
     _: NoParameters,
     body: SmallBody,
 ) -> Result<Response, Problem> {
@@ -155,13 +152,13 @@ pub(super) async fn replay_parked(
 pub(super) async fn skip_parked(
     _: SentJson,
     State(app): State<App>,
-    Named(name): Named,
+    ConsumerName(name): ConsumerName,
     _: NoParameters,
     body: SmallBody,
 ) -> Result<Response, Problem> {
     let mut fields = body.fields()?;
     let stream = stream(&mut fields)?;
-    let reason = reason(&mut fields)?;
+    let reason = fields.reason()?;
     fields.finish()?;
     open(&app, &name).await?.skip(&stream, &reason).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -180,7 +177,7 @@ pub(super) async fn skip_parked(
 pub(super) async fn reset_consumer(
     _: SentJson,
     State(app): State<App>,
-    Named(name): Named,
+    ConsumerName(name): ConsumerName,
     _: NoParameters,
     body: SmallBody,
 ) -> Result<Response, Problem> {
@@ -235,7 +232,7 @@ impl AuditView {
 )]
 pub(super) async fn audit_consumer(
     State(app): State<App>,
-    Named(name): Named,
+    ConsumerName(name): ConsumerName,
     _: AsJson,
     _: NoParameters,
 ) -> Result<Response, Problem> {
@@ -247,14 +244,4 @@ fn stream(fields: &mut Fields<'_>) -> Result<StreamId, Problem> {
     let aggregate_type = fields.required_text("aggregateType")?;
     let aggregate_id = fields.required_text("aggregateId")?;
     Ok(StreamId::new(aggregate_type, aggregate_id)?)
-}
-
-/// Why somebody decides something.
-pub(in crate::api::routes) fn reason(fields: &mut Fields<'_>) -> Result<String, Problem> {
-    let reason = fields.required_text("reason")?;
-    if reason.trim().is_empty() || reason.len() > REASON_BYTES_MAX {
-        let wanted = format!("must be a text of 1 to {REASON_BYTES_MAX} bytes");
-        return Err(Problem::invalid("reason", wanted));
-    }
-    Ok(reason.to_string())
 }

@@ -10,13 +10,13 @@ use retold::RecordedEvent;
 use retold::consumer::{Delivery, FencedError, Rejection};
 use serde::Serialize;
 
-use super::{Named, open};
+use super::open;
 use crate::App;
 use crate::api::answer::{Code, Problem, json};
 use crate::api::limits::{
     DELAY_MS_MAX, FETCH_LIMIT_DEFAULT, PAGE_LIMIT_MAX, WAIT_MS_MAX, bytes_of_page,
 };
-use crate::api::request::{AsJson, Fields, NoParameters, SentJson, SmallBody};
+use crate::api::request::{AsJson, ConsumerName, Fields, NoParameters, SentJson, SmallBody};
 use crate::api::{fence_text, schema};
 
 /// An event that somebody is to answer for.
@@ -59,7 +59,7 @@ struct Deliveries<'a> {
 pub(super) async fn fetch_deliveries(
     _: SentJson,
     State(app): State<App>,
-    Named(name): Named,
+    ConsumerName(name): ConsumerName,
     _: AsJson,
     _: NoParameters,
     body: SmallBody,
@@ -102,7 +102,7 @@ pub(super) async fn fetch_deliveries(
 pub(super) async fn acknowledge_deliveries(
     _: SentJson,
     State(app): State<App>,
-    Named(name): Named,
+    ConsumerName(name): ConsumerName,
     _: NoParameters,
     body: SmallBody,
 ) -> Result<Response, Problem> {
@@ -126,7 +126,7 @@ pub(super) async fn acknowledge_deliveries(
 pub(super) async fn reject_deliveries(
     _: SentJson,
     State(app): State<App>,
-    Named(name): Named,
+    ConsumerName(name): ConsumerName,
     _: NoParameters,
     body: SmallBody,
 ) -> Result<Response, Problem> {
@@ -159,7 +159,7 @@ pub(super) async fn reject_deliveries(
 pub(super) async fn extend_deliveries(
     _: SentJson,
     State(app): State<App>,
-    Named(name): Named,
+    ConsumerName(name): ConsumerName,
     _: NoParameters,
     body: SmallBody,
 ) -> Result<Response, Problem> {

@@ -12,11 +12,11 @@ use retold::consumer::Consumer;
 use tokio::time::Instant;
 
 use super::delivering::DeliveryView;
-use super::{Named, open};
+use super::open;
 use crate::App;
 use crate::api::answer::{Problem, event_stream};
 use crate::api::limits::{FETCH_LIMIT_DEFAULT, PROGRESS_INTERVAL, bytes_of_page};
-use crate::api::request::{Form, NoParameters, accept};
+use crate::api::request::{ConsumerName, Form, NoParameters, accept};
 use crate::api::schema;
 use crate::room::Taken;
 
@@ -36,7 +36,7 @@ use crate::room::Taken;
 )]
 pub(super) async fn follow_deliveries(
     State(app): State<App>,
-    Named(name): Named,
+    ConsumerName(name): ConsumerName,
     _: NoParameters,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

@@ -9,9 +9,8 @@ mod webhook;
 
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use retold::consumer::{Consumer, ConsumerSettings, ConsumerStatus};
 use retold::{Position, Timestamp};
@@ -23,10 +22,9 @@ use utoipa_axum::routes;
 use crate::App;
 use crate::api::answer::{Code, Problem, json, written};
 use crate::api::request::{
-    AsJson, NoParameters, Parameters, SentJson, SmallBody, path_text, wait_time,
+    AsJson, ConsumerName, NoParameters, Parameters, SentJson, SmallBody, wait_time,
 };
 use crate::api::schema;
-pub(super) use deciding::reason;
 
 /// The routes of consumers.
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -47,17 +45,6 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(deciding::audit_consumer))
         .routes(routes!(webhook::list_webhook_deliveries))
         .routes(routes!(webhook::test_webhook))
-}
-
-/// The consumer that a path names.
-pub(crate) struct Named(pub(crate) String);
-
-impl<S: Send + Sync> FromRequestParts<S> for Named {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        path_text(parts, state, "consumer").await.map(Named)
-    }
 }
 
 /// A consumer on the wire.
@@ -175,7 +162,7 @@ async fn list_consumers(
 )]
 async fn read_consumer(
     State(app): State<App>,
-    Named(name): Named,
+    ConsumerName(name): ConsumerName,
     _: AsJson,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -227,7 +214,7 @@ async fn open(app: &App, name: &str) -> Result<Consumer, Problem> {
 async fn put_consumer(
     _: SentJson,
     State(app): State<App>,
-    Named(name): Named,
+    ConsumerName(name): ConsumerName,
     _: NoParameters,
     body: SmallBody,
 ) -> Result<Response, Problem> {
@@ -249,7 +236,7 @@ async fn put_consumer(
 )]
 async fn delete_consumer(
     State(app): State<App>,
-    Named(name): Named,
+    ConsumerName(name): ConsumerName,
     _: NoParameters,
 ) -> Result<Response, Problem> {
     app.retold().delete_consumer(name.clone()).await?;

@@ -6,10 +6,9 @@ use axum::response::Response;
 use retold::{NewEvent, RecordedEvent, StreamId, Timestamp};
 use serde::Serialize;
 
-use super::Named;
 use crate::App;
 use crate::api::answer::{Code, Problem, json};
-use crate::api::request::{AsJson, NoParameters};
+use crate::api::request::{AsJson, ConsumerName, NoParameters};
 use crate::api::schema;
 use crate::webhook::{Sent, WebhookSettings};
 
@@ -28,7 +27,7 @@ struct SentList {
 )]
 pub(super) async fn list_webhook_deliveries(
     State(app): State<App>,
-    Named(name): Named,
+    ConsumerName(name): ConsumerName,
     _: AsJson,
     _: NoParameters,
 ) -> Result<Response, Problem> {
@@ -55,7 +54,7 @@ struct Tried {
 )]
 pub(super) async fn test_webhook(
     State(app): State<App>,
-    Named(name): Named,
+    ConsumerName(name): ConsumerName,
     _: AsJson,
     _: NoParameters,
 ) -> Result<Response, Problem> {

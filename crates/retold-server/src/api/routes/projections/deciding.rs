@@ -7,11 +7,9 @@ use retold::projection::{Comparison, RowDifference, TableComparison, VersionRole
 use retold::{Position, Text, Value};
 use serde::Serialize;
 
-use super::Named;
 use crate::App;
 use crate::api::answer::{Problem, json};
-use crate::api::request::{AsJson, NoParameters, Parameters, SentJson, SmallBody};
-use crate::api::routes::consumers::reason;
+use crate::api::request::{AsJson, NoParameters, Parameters, ProjectionName, SentJson, SmallBody};
 use crate::api::schema;
 
 /// The version that a decision was about.
@@ -36,7 +34,7 @@ fn decided(version: &Text) -> Result<Response, Problem> {
 )]
 pub(super) async fn rebuild_projection(
     State(app): State<App>,
-    Named(name): Named,
+    ProjectionName(name): ProjectionName,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let is_held = parameters.flag("held")?;
@@ -56,12 +54,12 @@ pub(super) async fn rebuild_projection(
 pub(super) async fn pause_projection(
     _: SentJson,
     State(app): State<App>,
-    Named(name): Named,
+    ProjectionName(name): ProjectionName,
     _: NoParameters,
     body: SmallBody,
 ) -> Result<Response, Problem> {
     let mut fields = body.fields()?;
-    let reason = reason(&mut fields)?;
+    let reason = fields.reason()?;
     fields.finish()?;
     decided(&app.retold().projection(name).pause(reason).await?)
 }
@@ -76,7 +74,7 @@ pub(super) async fn pause_projection(
 )]
 pub(super) async fn resume_projection(
     State(app): State<App>,
-    Named(name): Named,
+    ProjectionName(name): ProjectionName,
     _: NoParameters,
 ) -> Result<Response, Problem> {
     decided(&app.retold().projection(name).resume().await?)
@@ -92,7 +90,7 @@ pub(super) async fn resume_projection(
 )]
 pub(super) async fn cancel_projection(
     State(app): State<App>,
-    Named(name): Named,
+    ProjectionName(name): ProjectionName,
     _: NoParameters,
 ) -> Result<Response, Problem> {
     decided(&app.retold().projection(name).cancel().await?)
@@ -109,7 +107,7 @@ pub(super) async fn cancel_projection(
 )]
 pub(super) async fn promote_projection(
     State(app): State<App>,
-    Named(name): Named,
+    ProjectionName(name): ProjectionName,
     _: NoParameters,
 ) -> Result<Response, Problem> {
     decided(&app.retold().projection(name).promote().await?)
@@ -125,7 +123,7 @@ pub(super) async fn promote_projection(
 )]
 pub(super) async fn bring_projection_back(
     State(app): State<App>,
-    Named(name): Named,
+    ProjectionName(name): ProjectionName,
     _: NoParameters,
 ) -> Result<Response, Problem> {
     decided(&app.retold().projection(name).bring_back().await?)
@@ -141,7 +139,7 @@ pub(super) async fn bring_projection_back(
 )]
 pub(super) async fn discard_projection(
     State(app): State<App>,
-    Named(name): Named,
+    ProjectionName(name): ProjectionName,
     _: NoParameters,
 ) -> Result<Response, Problem> {
     decided(&app.retold().projection(name).discard().await?)
@@ -234,7 +232,7 @@ fn json_of(value: Value) -> serde_json::Value {
 )]
 pub(super) async fn compare_projection(
     State(app): State<App>,
-    Named(name): Named,
+    ProjectionName(name): ProjectionName,
     _: AsJson,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {

@@ -6,9 +6,8 @@ mod rows;
 
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use axum::response::Response;
 use retold::projection::{ProjectionStatus, VersionRole, VersionState, VersionStatus};
 use retold::{Column, EventId, Position, Table};
@@ -19,9 +18,8 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::api::answer::{Code, Problem, json};
-use crate::api::request::{AsJson, NoParameters, Parameters, path_text, wait_time};
+use crate::api::request::{AsJson, NoParameters, Parameters, ProjectionName, wait_time};
 use crate::api::schema;
-pub(crate) use rows::{cursor, cursor_text};
 
 /// The routes of projections.
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -37,17 +35,6 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(deciding::bring_projection_back))
         .routes(routes!(deciding::discard_projection))
         .routes(routes!(deciding::compare_projection))
-}
-
-/// The projection that a path names.
-pub(crate) struct Named(pub(crate) String);
-
-impl<S: Send + Sync> FromRequestParts<S> for Named {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        path_text(parts, state, "projection").await.map(Named)
-    }
 }
 
 /// A projection on the wire.
@@ -213,7 +200,7 @@ async fn list_projections(
 )]
 async fn read_projection(
     State(app): State<App>,
-    Named(name): Named,
+    ProjectionName(name): ProjectionName,
     _: AsJson,
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {

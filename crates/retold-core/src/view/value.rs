@@ -150,9 +150,10 @@ impl From<bool> for Value {
     }
 }
 
+/// There is no -0: a table does not keep it.
 impl From<f64> for Value {
     fn from(number: f64) -> Value {
-        Value::Real(number)
+        Value::Real(number + 0.0)
     }
 }
 

@@ -48,7 +48,6 @@ pub(super) struct Counts {
     pub(super) lost: u64,
     pub(super) batches: u64,
     pub(super) batch_time: Duration,
-    pub(super) commits: u64,
 }
 
 /// Why a batch was not applied to its end.
@@ -136,7 +135,7 @@ impl Applier {
                 }
                 Entry::Lost(_) => self.counts.lost += 1,
             }
-            if self.cache.changed_bytes() > self.bytes_max() {
+            if self.cache.bytes() > self.bytes_max() {
                 self.commit()?;
             }
         }
@@ -194,7 +193,6 @@ impl Applier {
         self.writer.commit(&self.applied)?;
         self.committed = self.applied.clone();
         self.committed_at = Instant::now();
-        self.counts.commits += 1;
         if self.cache.bytes() > self.bytes_max() {
             self.cache.forget_rows();
         }

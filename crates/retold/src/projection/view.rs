@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use retold_core::{Error, RowQuery, Table, Text, Value, ViewWriter};
 
 use super::handle::Rows;
@@ -16,14 +16,12 @@ pub(super) struct Cache {
     tables: Vec<Cached>,
     /// Bytes of the rows, roughly.
     bytes: usize,
-    /// Of those, bytes that are not written yet.
-    changed_bytes: usize,
 }
 
 struct Cached {
     table: Arc<Table>,
     /// None is a row that is known not to be there.
-    rows: HashMap<Box<[Value]>, CachedRow, FixedState>,
+    rows: HashMap<Box<[Value]>, CachedRow, RandomState>,
     /// The keys of rows that are not written yet.
     changed: Vec<Box<[Value]>>,
 }
@@ -57,10 +55,6 @@ impl Cache {
         self.bytes
     }
 
-    pub(super) fn changed_bytes(&self) -> usize {
-        self.changed_bytes
-    }
-
     /// Hands what was changed to the writer, in the order of the keys.
     pub(super) fn write(&mut self, writer: &mut dyn ViewWriter) -> Result<(), Error> {
         for cached in &mut self.tables {
@@ -80,7 +74,6 @@ impl Cache {
                 }
             }
         }
-        self.changed_bytes = 0;
         Ok(())
     }
 
@@ -90,7 +83,7 @@ impl Cache {
             cached.rows = HashMap::default();
             cached.changed.clear();
         }
-        (self.bytes, self.changed_bytes) = (0, 0);
+        self.bytes = 0;
     }
 }
 
@@ -123,7 +116,7 @@ impl View<'_> {
             values: found.clone(),
             is_changed: false,
         };
-        self.cache.bytes += bytes_of(&key) + found.as_deref().map_or(0, bytes_of) + ROW_OVERHEAD;
+        self.cache.bytes += bytes_of_row(&key, found.as_deref());
         self.cache.tables[at].rows.insert(key.into(), row);
         Ok(found.map(|values| Row::new(table, values)))
     }
@@ -197,20 +190,19 @@ impl View<'_> {
 
     fn change(&mut self, at: usize, key: Vec<Value>, values: Option<Vec<Value>>) {
         let (key, values) = detached(key, values);
-        let bytes = bytes_of(&key) + values.as_deref().map_or(0, bytes_of) + ROW_OVERHEAD;
         let cached = &mut self.cache.tables[at];
+        self.cache.bytes += bytes_of_row(&key, values.as_deref());
         match cached.rows.get_mut(&*key) {
             Some(row) => {
+                // A row may grow each time that it is put.
+                self.cache.bytes -= bytes_of_row(&key, row.values.as_deref());
                 row.values = values;
                 if !row.is_changed {
                     row.is_changed = true;
-                    self.cache.changed_bytes += bytes;
                     cached.changed.push(key.into());
                 }
             }
             None => {
-                self.cache.bytes += bytes;
-                self.cache.changed_bytes += bytes;
                 let key: Box<[Value]> = key.into();
                 cached.changed.push(key.clone());
                 let row = CachedRow {
@@ -275,6 +267,47 @@ fn detached(key: Vec<Value>, values: Option<Vec<Value>>) -> (Vec<Value>, Option<
     (key, values)
 }
 
+fn bytes_of_row(key: &[Value], values: Option<&[Value]>) -> usize {
+    bytes_of(key) + values.map_or(0, bytes_of) + ROW_OVERHEAD
+}
+
 fn bytes_of(values: &[Value]) -> usize {
     values.iter().map(Value::bytes).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use retold_core::{ColumnType, ViewId, ViewStore};
+    use retold_memory::MemoryViews;
+
+    use super::*;
+
+    #[test]
+    fn memory_is_counted_for_rows_that_grow_shrink_or_are_not_there() {
+        let table = Table::new("rows")
+            .key("name", ColumnType::Text)
+            .column("text", ColumnType::Text);
+        let id = ViewId {
+            name: "view".into(),
+            version: "1".into(),
+        };
+        let mut writer = MemoryViews::new().open(&id).unwrap();
+        writer.declare(&table).unwrap();
+        let mut cache = Cache::new(vec![table]);
+        let mut view = View {
+            writer: &mut *writer,
+            cache: &mut cache,
+            trouble: None,
+        };
+        assert_eq!(view.get("rows", "none").unwrap(), None);
+        let after_miss = view.cache.bytes();
+        assert!(after_miss > 0);
+        view.put("rows", ("one", "x".repeat(100_000))).unwrap();
+        let large = view.cache.bytes();
+        assert!(large > after_miss + 100_000);
+        view.put("rows", ("one", "x".repeat(200_000))).unwrap();
+        assert_eq!(view.cache.bytes(), large + 100_000);
+        view.delete("rows", "one").unwrap();
+        assert!(view.cache.bytes() < after_miss + 1_000);
+    }
 }

@@ -1,4 +1,4 @@
-//! A table of transitions for each machine type, as the seed of this project had them.
+//! A table of transitions for each machine type, open to SQL.
 
 use heck::ToSnakeCase;
 use retold_core::{ColumnType, RecordedEvent, RowQuery, Table, Value};

@@ -159,7 +159,7 @@ async fn each_transition_is_a_row_of_its_types_table() {
         history[0][8]
     );
     assert_eq!(history[0][10..15], [&*id, "1.0.0", "story", "a click", "1"]);
-    // The seed's two are there from the beginning; two types of one name in snake case have a
+    // Two tables are there from the beginning; two types of one name in snake case have a
     // table each.
     assert!(
         rows(&retold, "state_history", "execution_state_history")

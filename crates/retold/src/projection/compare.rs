@@ -8,7 +8,7 @@ use std::time::Duration;
 use retold_core::{Position, RowQuery, Table, Text, Value, ViewReader};
 
 use super::registry::Registry;
-use super::running::{Running, blocking};
+use super::running::{Held, Running, blocking};
 use super::status::{VersionRole, VersionState};
 use crate::Error;
 
@@ -123,50 +123,19 @@ fn goes_on(running: &Running) -> bool {
     running.standing().0 == VersionState::Running
 }
 
-/// Holds two versions at one position, until the value is dropped.
-async fn meet(one: &Arc<Running>, two: &Arc<Running>) -> Held {
-    let held = Held([Arc::clone(one), Arc::clone(two)]);
-    held.hold_at(0);
-    let stand = async {
-        for running in &held.0 {
-            let mut reached = running.reached.subscribe();
-            let _ = reached.wait_for(|reached| reached.stands).await;
+/// Holds two versions at one position, until the values are dropped. Where they do not meet in
+/// time, the positions in the answer tell.
+async fn meet(one: &Arc<Running>, two: &Arc<Running>) -> Option<[Held; 2]> {
+    let standing = async {
+        let held = [one.hold().await, two.hold().await];
+        let further = held[0].position().max(held[1].position());
+        for held in &held {
+            held.go_on_to(further);
+            held.until(further).await;
         }
-        let position = |running: &Arc<Running>| running.reached.borrow().complete_through;
-        let further = position(one).max(position(two));
-        held.hold_at(further);
-        for running in &held.0 {
-            let mut reached = running.reached.subscribe();
-            let _ = reached
-                .wait_for(|reached| reached.complete_through >= further)
-                .await;
-        }
+        held
     };
-    // Where they do not meet, the positions in the answer tell.
-    let _ = tokio::time::timeout(MEETING_WAIT, stand).await;
-    held
-}
-
-struct Held([Arc<Running>; 2]);
-
-impl Held {
-    fn hold_at(&self, position: Position) {
-        for running in &self.0 {
-            running
-                .control
-                .send_modify(|control| control.hold_at = Some(position));
-        }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        for running in &self.0 {
-            running
-                .control
-                .send_modify(|control| control.hold_at = None);
-        }
-    }
+    tokio::time::timeout(MEETING_WAIT, standing).await.ok()
 }
 
 type Compared = (Vec<TableComparison>, (Position, Position));

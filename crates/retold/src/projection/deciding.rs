@@ -1,11 +1,19 @@
 //! What is decided about a projection: each decision is noted in the log first, then carried out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use retold_core::{Error, Text, ViewId};
+use tokio::time::timeout;
 
 use super::definition::Decision;
 use super::registry::{Registry, none_of};
+use super::running::Held;
+use super::status::VersionRole;
+
+/// How long the version that is read may take to stand, and another one to get there: a batch is
+/// applied in less.
+const STANDING_WAIT: Duration = Duration::from_secs(1);
 
 impl Registry {
     /// Builds a version anew beside the one that is read.
@@ -32,10 +40,12 @@ impl Registry {
             Some((version, false)) if version == id.version => {}
             _ => return Ok(()),
         }
-        // A reader must not go back: it waits for the next batch, which is not far.
+        // A reader must not go back. The one that is read goes no further meanwhile; where it is
+        // ahead, the other one tries again behind its next batch, which is not far.
         let current = definition
             .current
             .expect("a projection that was begun has one");
+        let _held = self.stand_still(&id.name, &current).await;
         let position = |version| {
             let reached = self.reached(&id.name, version);
             reached.map_or(0, |reached| reached.borrow().complete_through)
@@ -46,15 +56,35 @@ impl Registry {
         }
     }
 
+    /// Stops a version where it is, if it is carried on and does so in time: one that tries again
+    /// after a failure goes nowhere anyway.
+    async fn stand_still(&self, name: &Text, version: &Text) -> Option<Held> {
+        let running = self.running(name, version)?;
+        timeout(STANDING_WAIT, running.hold()).await.ok()
+    }
+
     /// Puts the version that is built in the place of the one that is read.
     pub(super) async fn promote(&self, name: &Text) -> Result<Text, Error> {
         let _changing = self.changing.lock().await;
         let building = self.definition(name)?.building;
         let (version, _) = building.ok_or_else(|| none_of(name, "being built"))?;
-        let reached = self.reached(name, &version);
-        if !reached.is_some_and(|reached| reached.borrow().has_caught_up) {
+        let mut reached = self.reached(name, &version);
+        if let Some(reached) = &mut reached {
+            // One whose file is just being opened does not say how far it was.
+            let has_caught_up = reached.wait_for(|it| it.has_caught_up);
+            let _ = timeout(STANDING_WAIT, has_caught_up).await;
+        }
+        let ready = reached.filter(|reached| reached.borrow().has_caught_up);
+        let Some(mut reached) = ready else {
             let reason = format!("{version} of {name} has not caught up yet");
             return Err(Error::invalid("version", reason));
+        };
+        let current = self.in_role(name, VersionRole::Current)?;
+        let held = self.stand_still(name, &current).await;
+        if let Some(held) = &held {
+            let is_there = reached.wait_for(|it| it.complete_through >= held.position());
+            // One that stands still, as a person wants, is read where it is.
+            let _ = timeout(STANDING_WAIT, is_there).await;
         }
         self.swap(name, &version).await.map(|()| version)
     }

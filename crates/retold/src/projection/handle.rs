@@ -131,7 +131,7 @@ impl ProjectionHandle {
     pub async fn rows(&self, table: impl Into<String>, query: RowQuery) -> Result<Rows, Error> {
         let table = table.into();
         self.read(move |reader| {
-            let known = table_of(&*reader, &table)?;
+            let known = table_of(reader, &table)?;
             Ok(Rows::new(&known, reader.rows(&table, &query)?))
         })
         .await
@@ -177,28 +177,41 @@ impl ProjectionHandle {
     /// Reads the version that is read, on a thread that may wait.
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(Arc<dyn ViewReader>) -> Result<T, retold_core::Error> + Send + 'static,
+        work: impl Fn(&dyn ViewReader) -> Result<T, retold_core::Error> + Send + Sync + 'static,
     ) -> Result<T, Error> {
-        let mut current = self.registry.current(&self.name).await?;
-        if current.is_none() {
-            let ready = self.wait_through(0);
-            if let Ok(outcome) = tokio::time::timeout(FIRST_VERSION_WAIT, ready).await {
-                outcome?;
-            }
-            current = self.registry.current(&self.name).await?;
-        }
-        match current {
-            Some(current) => Ok(blocking(move || work(current.reader)).await?),
-            None => {
+        let work = Arc::new(work);
+        loop {
+            let Some(current) = self.current().await? else {
                 let status = self.status().await?;
                 let current = status.version(VersionRole::Current);
-                Err(Error::NotCaughtUp {
+                return Err(Error::NotCaughtUp {
                     projection: self.name.to_string(),
                     complete_through: current.map_or(0, |current| current.complete_through),
                     head: status.head,
-                })
+                });
+            };
+            let (work, reader) = (Arc::clone(&work), current.reader);
+            let outcome = blocking(move || work(&*reader)).await;
+            // Where another version took over meanwhile, this one may have gone on before the
+            // other one, and an answer of it would be taken back by the next one.
+            let now = self.registry.in_role(&self.name, VersionRole::Current);
+            if now.is_ok_and(|now| now == current.version) {
+                return Ok(outcome?);
             }
         }
+    }
+
+    /// The version that is read. The first one is waited for a moment while it is being built.
+    async fn current(&self) -> Result<Option<Current>, Error> {
+        let current = self.registry.current(&self.name).await?;
+        if current.is_some() {
+            return Ok(current);
+        }
+        let ready = self.wait_through(0);
+        if let Ok(outcome) = tokio::time::timeout(FIRST_VERSION_WAIT, ready).await {
+            outcome?;
+        }
+        Ok(self.registry.current(&self.name).await?)
     }
 
     /// Builds a version anew beside the one that is read, and returns its name. It takes the place

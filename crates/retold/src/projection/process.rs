@@ -94,7 +94,7 @@ impl Retold {
         let of = aggregate_type.into();
         let process_map = self.projection(PROCESS_MAP);
         process_map
-            .read(move |reader| graph(&*reader.pin()?, of, month))
+            .read(move |reader| graph(&*reader.pin()?, of.clone(), month.clone()))
             .await
     }
 
@@ -104,7 +104,7 @@ impl Retold {
     /// As for [`Retold::process_graph`].
     pub async fn process_types(&self) -> Result<Vec<Text>, Error> {
         let process_map = self.projection(PROCESS_MAP);
-        process_map.read(|reader| distinct(&*reader, &[])).await
+        process_map.read(|reader| distinct(reader, &[])).await
     }
 
     /// The streams in which one event followed another, those first in which it took longest: rows

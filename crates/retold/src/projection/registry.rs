@@ -51,6 +51,7 @@ struct Version {
 
 /// The version that is read, at one moment.
 pub(super) struct Current {
+    pub(super) version: Text,
     pub(super) reader: Arc<dyn ViewReader>,
     /// How far it is, where it is carried on.
     pub(super) reached: Option<watch::Receiver<Reached>>,
@@ -402,7 +403,11 @@ impl Registry {
             return Ok(None);
         }
         match self.reader(name, &version).await {
-            Ok(reader) => Ok(Some(Current { reader, reached })),
+            Ok(reader) => Ok(Some(Current {
+                version,
+                reader,
+                reached,
+            })),
             Err(Error::NotFound { .. }) if self.projections.contains_key(name) => Ok(None),
             Err(error) => Err(error),
         }

@@ -30,6 +30,8 @@ pub(super) struct Control {
     pub(super) paused: Option<String>,
     /// It goes no further than this for now.
     pub(super) hold_at: Option<Position>,
+    /// How often it was told so.
+    pub(super) holds: u64,
     /// Counts how often it was told to try an event again that it had failed on.
     pub(super) retries: u64,
     pub(super) stops: bool,
@@ -42,8 +44,8 @@ pub(super) struct Control {
 pub(super) struct Reached {
     pub(super) complete_through: Position,
     pub(super) has_caught_up: bool,
-    /// Whether it stands still because it was told to.
-    pub(super) stands: bool,
+    /// The newest [hold](Running::hold) that it has obeyed.
+    held: u64,
 }
 
 /// A version that is carried on.
@@ -102,6 +104,17 @@ impl Running {
         self.control.send_modify(|control| control.stops = true);
     }
 
+    /// Stops it where it is, and waits until it stands. Readers go on reading it.
+    pub(super) async fn hold(self: &Arc<Self>) -> Held {
+        let held = Held(Arc::clone(self));
+        held.go_on_to(0);
+        let holds = self.control.borrow().holds;
+        let mut reached = self.reached.subscribe();
+        // An error says that the sender is gone, which this holds.
+        let _ = reached.wait_for(|reached| reached.held >= holds).await;
+        held
+    }
+
     /// How it stands, and what it has done.
     pub(super) fn standing(&self) -> (VersionState, Counts, Option<f64>) {
         let state = self.state();
@@ -158,7 +171,7 @@ impl Running {
         let (projection, upcasters) = (Arc::clone(&self.projection), self.upcasters.clone());
         let log_id = self.store.log_id();
         let applier = blocking(move || Applier::new(projection, upcasters, writer, log_id)).await?;
-        self.publish(&applier, false);
+        self.publish(&applier, None);
         Ok(applier)
     }
 
@@ -188,7 +201,7 @@ impl Running {
                     if is_failed && !wanted.stops {
                         self.state().failed.clone_from(&failed);
                     }
-                    self.publish(&applier, true);
+                    self.publish(&applier, Some(wanted.holds));
                     if wanted.stops {
                         return Ok(());
                     }
@@ -200,9 +213,6 @@ impl Running {
                         continue 'anew;
                     }
                     continue;
-                }
-                if self.reached.borrow().stands {
-                    self.publish(&applier, false);
                 }
                 let batch = match pending.take() {
                     Some(batch) => batch,
@@ -260,7 +270,7 @@ impl Running {
                         continue 'anew;
                     }
                 }
-                self.publish(&applier, false);
+                self.publish(&applier, None);
                 if is_at_head {
                     applier = self.at_head(applier, through, &wanted).await?;
                     self.rest(LIVE_PAUSE).await;
@@ -284,7 +294,7 @@ impl Running {
     ) -> Result<Applier, Error> {
         if !applier.committed().has_caught_up {
             applier = blocking(move || applier.finish_building().map(|()| applier)).await?;
-            self.publish(&applier, false);
+            self.publish(&applier, None);
         }
         self.state().behind_since = None;
         // To make indexes takes a while; what was appended meanwhile is applied first.
@@ -318,13 +328,14 @@ impl Running {
         blocking(move || applier.commit_if_due(true).map(|_| applier)).await
     }
 
-    /// Tells readers how far the view is, and counts.
-    fn publish(&self, applier: &Applier, stands: bool) {
+    /// Tells readers how far the view is, and counts; who wants it to stand is told which hold it
+    /// has obeyed.
+    fn publish(&self, applier: &Applier, obeyed: Option<u64>) {
         let committed = applier.committed();
         let reached = Reached {
             complete_through: committed.complete_through,
             has_caught_up: committed.has_caught_up,
-            stands,
+            held: obeyed.unwrap_or_else(|| self.reached.borrow().held),
         };
         let mut state = self.state();
         state.counts = applier.counts;
@@ -351,6 +362,37 @@ impl Running {
         tracing::warn!(view, %error, "failed to carry a view on; trying again");
         self.state().trouble = Some(error.to_string());
         self.rest(TROUBLE_PAUSE).await;
+    }
+}
+
+/// A version that goes no further, until the value is dropped.
+pub(super) struct Held(Arc<Running>);
+
+impl Held {
+    /// Where it is, as readers see it.
+    pub(super) fn position(&self) -> Position {
+        self.0.reached.borrow().complete_through
+    }
+
+    /// Lets it go on to a position and no further.
+    pub(super) fn go_on_to(&self, position: Position) {
+        self.0.control.send_modify(|control| {
+            control.hold_at = Some(position);
+            control.holds += 1;
+        });
+    }
+
+    /// Waits until it is there.
+    pub(super) async fn until(&self, position: Position) {
+        let mut reached = self.0.reached.subscribe();
+        let there = reached.wait_for(|reached| reached.complete_through >= position);
+        let _ = there.await;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.control.send_modify(|control| control.hold_at = None);
     }
 }
 

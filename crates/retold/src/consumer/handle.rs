@@ -366,7 +366,8 @@ impl Consumer {
 
     /// The events that are parked, by stream.
     pub fn parked(&self) -> Vec<ParkedEvent> {
-        self.standing().parked()
+        let settings = ConsumerSettings::clone(&self.settings);
+        Standing::of(&self.running, &self.running.state(), settings).parked()
     }
 
     /// Tries the parked event of a stream again.
@@ -422,21 +423,19 @@ impl Consumer {
     /// # Errors
     /// [`Error::Store`] when the log cannot be read.
     pub async fn status(&self) -> Result<ConsumerStatus, Error> {
-        self.standing().status(&*self.running.store).await
+        let settings = ConsumerSettings::clone(&self.settings);
+        let standing = Standing::of(&self.running, &*self.running.settled().await, settings);
+        standing.status(&*self.running.store).await
     }
 
     /// Everything at or before it is finished, but for the streams that wait.
     pub fn position(&self) -> Position {
-        self.running.state().desk.position()
+        self.running.reached()
     }
 
     /// Waits until everything at or before a position is finished, but for the streams that wait.
     pub async fn wait_through(&self, position: Position) {
         self.running.until_reached(position).await;
-    }
-
-    fn standing(&self) -> Standing {
-        Standing::of(&self.running, ConsumerSettings::clone(&self.settings))
     }
 }
 

@@ -25,7 +25,24 @@ enum Came {
     /// It was digested, but what must be kept of it could not be read.
     Unreadable(retold_core::Error),
     /// It was digested, and counts as finished here.
-    Finished,
+    Finished(#[expect(dead_code, reason = "its end says that it was committed")] Committing),
+}
+
+/// Until it is dropped nobody is told how far the consumer is: an event counts as finished, and is
+/// not committed.
+struct Committing(Arc<Running>);
+
+impl Committing {
+    fn of(running: &Arc<Running>) -> Committing {
+        running.is_committing.send_replace(true);
+        Committing(Arc::clone(running))
+    }
+}
+
+impl Drop for Committing {
+    fn drop(&mut self) {
+        self.0.is_committing.send_replace(false);
+    }
 }
 
 impl Running {
@@ -148,7 +165,7 @@ impl Running {
                 let digested = digest(&delivery.event, connection, &*handler)
                     .and_then(|()| runtime.block_on(running.finish_to_keep(fence)));
                 let (reason, change) = match digested {
-                    Ok(change) => (Came::Finished, Some(change)),
+                    Ok((committing, change)) => (Came::Finished(committing), Some(change)),
                     Err(reason) => (reason, None),
                 };
                 *came.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
@@ -166,16 +183,16 @@ impl Running {
                 self.answer([(fence, Err((error, None)))]);
             }
             (_, Some(Came::Late)) => {}
-            (Ok(Transacted::Kept), _) => {
-                drop(saving);
+            (Ok(Transacted::Kept), came) => {
+                drop((saving, came));
                 self.answer([]);
             }
             // From here on the event counts as finished and is not: where to go on is what was
             // kept.
-            (Ok(_), Some(Came::Finished)) => {
+            (Ok(_), Some(Came::Finished(_))) => {
                 self.end_here("another process has taken the consumer over");
             }
-            (_, Some(Came::Unreadable(error))) | (Err(error), Some(Came::Finished)) => {
+            (_, Some(Came::Unreadable(error))) | (Err(error), Some(Came::Finished(_))) => {
                 self.end_here(&error.to_string());
                 return Err(error.into());
             }
@@ -190,15 +207,22 @@ impl Running {
     }
 
     /// Finishes an event, and gives what must be kept then.
-    async fn finish_to_keep(&self, fence: u64) -> Result<ProgressChange, Came> {
-        let changes = {
+    async fn finish_to_keep(
+        self: &Arc<Self>,
+        fence: u64,
+    ) -> Result<(Committing, ProgressChange), Came> {
+        let (committing, changes) = {
             let mut state = self.state();
             let finished = state.desk.finish(fence, self.now().monotonic);
             finished.map_err(|_| Came::Late)?;
             let changes = state.desk.changes();
-            changes.expect("an event that was finished has to be kept")
+            let changes = changes.expect("an event that was finished has to be kept");
+            (Committing::of(self), changes)
         };
-        self.change_of(&changes).await.map_err(Came::Unreadable)
+        let change = self.change_of(&changes).await;
+        change
+            .map(|change| (committing, change))
+            .map_err(Came::Unreadable)
     }
 
     /// Hands out nothing more here; whoever opens the consumer again goes on with what was kept.

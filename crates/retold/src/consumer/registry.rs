@@ -144,11 +144,12 @@ impl Registry {
 
     /// What is known of a consumer, open or not.
     async fn look_at(&self, name: &Text) -> Result<Standing, Error> {
-        if let Some(open) = self.open().get(name) {
-            return Ok(Standing::of(
-                &open.running,
-                open.consumer.settings().clone(),
-            ));
+        let open = self.open().get(name).map(|open| {
+            let settings = open.consumer.settings().clone();
+            (Arc::clone(&open.running), settings)
+        });
+        if let Some((running, settings)) = open {
+            return Ok(Standing::of(&running, &*running.settled().await, settings));
         }
         let definition = definition::read(&*self.stores.store, name).await?.0;
         let definition = definition.ok_or_else(|| unknown(name))?;

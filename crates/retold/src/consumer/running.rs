@@ -56,6 +56,8 @@ pub(super) struct Running {
     pub(super) saving: tokio::sync::Mutex<()>,
     /// How far everything is finished.
     reached: watch::Sender<Position>,
+    /// An event counts as finished at the desk whose transaction has not been committed yet.
+    pub(super) is_committing: watch::Sender<bool>,
     /// Handlers that must be waited for at the end.
     runners: watch::Sender<usize>,
     stopping: watch::Sender<bool>,
@@ -120,6 +122,7 @@ impl Running {
             kept: watch::Sender::default(),
             saving: tokio::sync::Mutex::default(),
             reached: watch::Sender::new(position),
+            is_committing: watch::Sender::new(false),
             runners: watch::Sender::default(),
             stopping: watch::Sender::new(false),
         }
@@ -128,6 +131,19 @@ impl Running {
     /// Nothing is left half done where a holder panics: each call of the desk is whole.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, at a moment at which nothing is being committed.
+    pub(super) async fn settled(&self) -> MutexGuard<'_, State> {
+        let mut is_committing = self.is_committing.subscribe();
+        loop {
+            // An error says that the sender is gone, which this holds.
+            let _ = is_committing.wait_for(|is_committing| !is_committing).await;
+            let state = self.state();
+            if !*self.is_committing.borrow() {
+                return state;
+            }
+        }
     }
 
     pub(super) fn now(&self) -> Now {
@@ -380,12 +396,20 @@ impl Running {
 
     /// Tells those who wait how far everything is finished.
     pub(super) fn note_reached(&self, state: &State) {
+        if *self.is_committing.borrow() {
+            return;
+        }
         let position = state.desk.position();
         self.reached.send_if_modified(|reached| {
             let is_news = *reached != position;
             *reached = position;
             is_news
         });
+    }
+
+    /// How far everything is finished.
+    pub(super) fn reached(&self) -> Position {
+        *self.reached.borrow()
     }
 
     /// Waits until everything through a position is finished.

@@ -6,7 +6,7 @@ use retold_core::{
 
 use super::definition::Definition;
 use super::desk::{Counts, Desk, HoldReason};
-use super::running::Running;
+use super::running::{Running, State};
 use super::settings::ConsumerSettings;
 use crate::{Error, checkpoint};
 
@@ -95,8 +95,7 @@ pub(super) struct Standing {
 
 impl Standing {
     /// Of one that is open.
-    pub(super) fn of(running: &Running, settings: ConsumerSettings) -> Standing {
-        let state = running.state();
+    pub(super) fn of(running: &Running, state: &State, settings: ConsumerSettings) -> Standing {
         Standing {
             is_open: !running.has_stopped(),
             paused: state.paused.clone(),

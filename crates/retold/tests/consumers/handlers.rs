@@ -70,6 +70,45 @@ async fn what_a_handler_writes_is_kept_with_the_progress_or_not_at_all() {
     running.await.unwrap().unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_told_of_more_than_was_committed() {
+    const EVENTS: u64 = 300;
+    let folder = tempfile::tempdir().unwrap();
+    let retold = Retold::open(folder.path()).await.unwrap();
+    append(&retold, "a", 300).await;
+    let own = rusqlite::Connection::open(folder.path().join("state.db")).unwrap();
+    own.execute_batch("CREATE TABLE seen (stream TEXT, sequence INTEGER) STRICT")
+        .unwrap();
+    let consumer = retold.consumer("table", quick()).await.unwrap();
+    let running = tokio::spawn({
+        let consumer = consumer.clone();
+        let handler = |event: &retold::RecordedEvent, db: &rusqlite::Connection| {
+            let row = ("a", event.sequence_number.cast_signed());
+            let insert = db.execute("INSERT INTO seen VALUES (?1, ?2)", row);
+            insert.map(|_| ()).map_err(|error| error.to_string())
+        };
+        async move { consumer.run_in_transaction(handler).await }
+    });
+    let check = |told: u64, by: &str| {
+        let committed = written(&own).len() as u64;
+        assert!(told.min(EVENTS) <= committed, "{by}: {told}, {committed}");
+    };
+    loop {
+        let awaited = consumer.position() + 1;
+        if awaited > EVENTS {
+            break;
+        }
+        consumer.wait_through(awaited).await;
+        check(awaited, "wait_through");
+        let status = consumer.status().await.unwrap();
+        check(status.position, "status");
+        check(status.acknowledged, "acknowledged");
+        check(consumer.position(), "position");
+    }
+    retold.close().await.unwrap();
+    running.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn a_side_store_without_such_transactions_says_so() {
     let retold = Retold::open("memory:").await.unwrap();

@@ -43,7 +43,7 @@ impl Visible {
                 }
             }
         };
-        let replaced: Vec<Part> = old.iter().cloned().map(Part::Run).collect();
+        let replaced: Vec<Part> = old.iter().cloned().map(Part::from).collect();
         if index.replace(&replaced, parts) {
             index.note_mended();
             old.iter().for_each(|run| index.remove(&run.name));
@@ -91,7 +91,7 @@ impl Visible {
 /// before the bad one come along as far as they do not tell that. None where it was replaced.
 fn before(index: &Index, bad: &Arc<Run>) -> Option<(Facts, Vec<Arc<Run>>)> {
     let parts = index.parts();
-    let is_bad = |part: &Part| matches!(part, Part::Run(run) if Arc::ptr_eq(run, bad));
+    let is_bad = |part: &Part| matches!(part, Part::Run(run, _) if Arc::ptr_eq(run, bad));
     let at = parts.iter().position(is_bad)?;
     let mut old = vec![Arc::clone(bad)];
     let mut facts = None;
@@ -101,7 +101,7 @@ fn before(index: &Index, bad: &Arc<Run>) -> Option<(Facts, Vec<Arc<Run>>)> {
                 let table = table.read().unwrap_or_else(PoisonError::into_inner);
                 table.sealed.as_ref().map(|(_, facts)| (**facts).clone())
             }
-            Part::Run(run) => {
+            Part::Run(run, _) => {
                 let facts = run.facts().ok();
                 if facts.is_none() {
                     old.insert(0, Arc::clone(run));
@@ -157,7 +157,7 @@ impl Intake for Refill {
         table.sealed = Some((*end, Arc::clone(facts)));
         let table = RwLock::new(table);
         let part = match self.index.flush(&table, true) {
-            Ok(run) => Part::Run(run),
+            Ok(run) => run.into(),
             // It stays in memory; a merger tries again.
             Err(_) => Part::Table(Arc::new(table)),
         };

@@ -92,8 +92,7 @@ impl Merger {
         if let Some(table) = self.index.oldest_full_table() {
             match self.index.flush(&table, true) {
                 Ok(run) => {
-                    self.index
-                        .replace(&[Part::Table(table)], vec![Part::Run(run)]);
+                    self.index.replace(&[Part::Table(table)], vec![run.into()]);
                 }
                 Err(error) => self.fail(error),
             }
@@ -139,23 +138,29 @@ impl Merger {
     /// Has the runs that are asked often keep their filters in memory, the smallest first: each
     /// is asked about every id, so those save the most for their bytes. True where one was read.
     fn keep_filters(&self) -> Result<bool, Fault> {
-        let mut runs = self.index.runs();
-        runs.sort_unstable_by_key(|run| run.filter_bytes());
+        let parts = self.index.parts();
+        let runs = parts.iter().filter_map(|part| match part {
+            Part::Run(run, filters) => Some((run, filters.is_some())),
+            Part::Table(_) => None,
+        });
+        let mut runs: Vec<_> = runs.collect();
+        runs.sort_unstable_by_key(|(run, _)| run.filter_bytes());
         let mut left = self.index.settings().filter_bytes;
-        for run in runs {
-            let is_kept = run.keeps_filters();
+        for (run, is_kept) in runs {
             let room = left.checked_sub(run.filter_bytes());
-            match room.filter(|_| is_kept || run.is_asked_often()) {
-                Some(room) => left = room,
-                None => {
-                    run.forget_filters();
-                    continue;
+            let room = room.filter(|_| is_kept || run.is_asked_often());
+            if room.is_some() != is_kept {
+                let filters = match is_kept {
+                    true => None,
+                    false => Some(Arc::new(run.filters()?)),
+                };
+                let kept = vec![Part::Run(Arc::clone(run), filters)];
+                if self.index.replace(&[Arc::clone(run).into()], kept) && !is_kept {
+                    probe::hit(Probe::FiltersKept);
                 }
-            }
-            if !is_kept {
-                run.keep_filters()?;
                 return Ok(true);
             }
+            left = room.unwrap_or(left);
         }
         Ok(false)
     }
@@ -190,11 +195,8 @@ impl Merger {
                 return self.fail(error);
             }
         };
-        let inputs: Vec<Part> = job.inputs.iter().cloned().map(Part::Run).collect();
-        if self
-            .index
-            .replace(&inputs, vec![Part::Run(Arc::clone(&run))])
-        {
+        let inputs: Vec<Part> = job.inputs.iter().cloned().map(Part::from).collect();
+        if self.index.replace(&inputs, vec![Arc::clone(&run).into()]) {
             add(&self.index.cache().counters.merges);
             probe::hit(Probe::RunsMerged);
             let names = job.inputs.iter().map(|run| run.name.clone());
@@ -231,7 +233,7 @@ impl Merger {
                 && !inputs.any(|input| Arc::ptr_eq(input, run))
         };
         let tiers = parts.iter().filter_map(|part| match part {
-            Part::Run(run) => Some(tier(run)),
+            Part::Run(run, _) => Some(tier(run)),
             Part::Table(_) => None,
         });
         let highest = tiers.max()?;
@@ -239,7 +241,7 @@ impl Merger {
             let (mut group, mut of_tier) = (Vec::new(), 0);
             for part in parts.iter() {
                 match part {
-                    Part::Run(run) if tier(run) <= wanted && is_free(run) => {
+                    Part::Run(run, _) if tier(run) <= wanted && is_free(run) => {
                         of_tier += usize::from(tier(run) == wanted);
                         group.push(Arc::clone(run));
                         if of_tier >= RUNS_MERGED && group.len() >= RUNS_MERGED_MAX {

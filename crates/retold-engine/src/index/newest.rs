@@ -12,8 +12,8 @@ use crate::planted::{self, Bug};
 /// Heads in a bucket.
 const WAYS: usize = 4;
 
-/// Buckets: some hundred thousand heads, in a few megabytes.
-const BUCKETS: usize = 1 << 15;
+/// Buckets: a quarter of a million heads, in some nine megabytes.
+const BUCKETS: usize = 1 << 16;
 
 /// A stream and its newest sequence number; zero where there is none.
 type Slot = (StreamKey, SequenceNumber);

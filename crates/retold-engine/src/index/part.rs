@@ -6,7 +6,7 @@ use retold_core::{EventId, Position, SequenceNumber, StreamHead, StreamId, Times
 
 use super::Location;
 use super::keys::{ShortHash, StreamKey};
-use super::run::{Held, Run};
+use super::run::{Filters, Held, Run};
 use super::table::Table;
 use crate::few::Few;
 
@@ -103,7 +103,15 @@ pub(crate) struct AskedStream {
 #[derive(Clone)]
 pub(crate) enum Part {
     Table(Arc<RwLock<Table>>),
-    Run(Arc<Run>),
+    /// A run, and its filters where they are kept.
+    Run(Arc<Run>, Option<Arc<Filters>>),
+}
+
+impl From<Arc<Run>> for Part {
+    /// A run whose filters are not kept yet.
+    fn from(run: Arc<Run>) -> Part {
+        Part::Run(run, None)
+    }
 }
 
 /// Answers of a part. Nothing behind `through` is answered; runs end before every head.
@@ -111,14 +119,14 @@ impl Part {
     pub(crate) fn first(&self) -> Position {
         match self {
             Part::Table(table) => read(table).first(),
-            Part::Run(run) => run.first(),
+            Part::Run(run, _) => run.first(),
         }
     }
 
     pub(crate) fn last(&self) -> Position {
         match self {
             Part::Table(table) => read(table).last(),
-            Part::Run(run) => run.last(),
+            Part::Run(run, _) => run.last(),
         }
     }
 
@@ -126,7 +134,7 @@ impl Part {
     pub(crate) fn hold(&self) -> Held<'_> {
         match self {
             Part::Table(_) => Held::default(),
-            Part::Run(run) => run.hold(),
+            Part::Run(run, _) => run.hold(),
         }
     }
 
@@ -139,7 +147,7 @@ impl Part {
     ) -> Result<Option<Location>, Fault> {
         match self {
             Part::Table(table) => Ok(read(table).location(position)),
-            Part::Run(run) => run.location(position, reach, held),
+            Part::Run(run, _) => run.location(position, reach, held),
         }
     }
 
@@ -160,7 +168,7 @@ impl Part {
                 }
                 Ok(())
             }
-            Part::Run(run) => run.find_ids(asked, reach, found),
+            Part::Run(run, filters) => run.find_ids(asked, filters.as_deref(), reach, found),
         }
     }
 
@@ -185,9 +193,11 @@ impl Part {
                 asked.retain(|asked| note(asked, table.span(asked.key, through)));
                 Ok(())
             }
-            Part::Run(run) => {
+            Part::Run(run, filters) => {
                 let keys = asked.iter().map(|asked| asked.key);
-                let spans = run.spans(keys, reach).collect::<Result<Few<_>, _>>()?;
+                let spans = run
+                    .spans(keys, filters.as_deref(), reach)
+                    .collect::<Result<Few<_>, _>>()?;
                 let mut spans = spans.into_iter();
                 asked.retain(|asked| note(asked, spans.next().flatten()));
                 Ok(())
@@ -204,7 +214,7 @@ impl Part {
     ) -> Result<Option<Span>, Fault> {
         match self {
             Part::Table(table) => Ok(read(table).span(key, through)),
-            Part::Run(run) => run.span(key, reach),
+            Part::Run(run, filters) => run.span(key, filters.as_deref(), reach),
         }
     }
 
@@ -220,7 +230,7 @@ impl Part {
     ) -> Result<Vec<Option<Position>>, Fault> {
         match self {
             Part::Table(table) => Ok(read(table).stream_positions(key, from, count)),
-            Part::Run(run) => run.stream_positions(span, from, count, reach),
+            Part::Run(run, _) => run.stream_positions(span, from, count, reach),
         }
     }
 
@@ -234,7 +244,7 @@ impl Part {
     ) -> Result<u32, Fault> {
         match self {
             Part::Table(table) => Ok(read(table).count_through(key, position)),
-            Part::Run(run) => run.count_through(span, position, reach),
+            Part::Run(run, _) => run.count_through(span, position, reach),
         }
     }
 
@@ -249,7 +259,7 @@ impl Part {
     ) -> Result<Vec<Position>, Fault> {
         match self {
             Part::Table(table) => Ok(read(table).postings(hash, after, through, limit)),
-            Part::Run(run) => run.postings(hash, after, limit, reach),
+            Part::Run(run, _) => run.postings(hash, after, limit, reach),
         }
     }
 
@@ -257,7 +267,7 @@ impl Part {
     pub(crate) fn block(&self, position: Position, reach: Reach) -> Result<Block, Fault> {
         match self {
             Part::Table(table) => Ok(read(table).block(position)),
-            Part::Run(run) => run.block(position, reach),
+            Part::Run(run, _) => run.block(position, reach),
         }
     }
 
@@ -272,7 +282,7 @@ impl Part {
     ) -> Result<Vec<StreamId>, Fault> {
         match self {
             Part::Table(table) => Ok(read(table).names(from, through, limit)),
-            Part::Run(run) => run.names(from, limit, reach),
+            Part::Run(run, _) => run.names(from, limit, reach),
         }
     }
 }

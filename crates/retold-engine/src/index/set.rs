@@ -165,7 +165,7 @@ impl Index {
         let last = current.parts.last();
         let table = last.and_then(|part| match part {
             Part::Table(table) => Some(Arc::clone(table)),
-            Part::Run(_) => None,
+            Part::Run(..) => None,
         });
         table.expect("the last part is a table")
     }
@@ -253,7 +253,7 @@ impl Index {
             }
             let parts = Arc::make_mut(&mut current.parts);
             parts.pop();
-            parts.push(Part::Run(Arc::new(run)));
+            parts.push(Arc::new(run).into());
             parts.push(Part::Table(Arc::new(RwLock::new(Table::new(end)))));
         });
     }
@@ -285,7 +285,7 @@ impl Index {
     pub(crate) fn runs(&self) -> Vec<Arc<Run>> {
         let current = self.current();
         let runs = current.parts.iter().filter_map(|part| match part {
-            Part::Run(run) => Some(Arc::clone(run)),
+            Part::Run(run, _) => Some(Arc::clone(run)),
             Part::Table(_) => None,
         });
         runs.collect()
@@ -326,7 +326,7 @@ impl Index {
         let mut statistics = IndexStatistics::default();
         for part in parts.iter() {
             match part {
-                Part::Run(run) => {
+                Part::Run(run, _) => {
                     statistics.runs += 1;
                     statistics.run_bytes += run.bytes();
                 }
@@ -348,7 +348,7 @@ impl Index {
     /// By how much the next group of appends is to be slowed, so that the index keeps up.
     pub(crate) fn pressure(&self) -> Duration {
         let current = self.current();
-        let runs = |part: &&Part| matches!(part, Part::Run(_));
+        let runs = |part: &&Part| matches!(part, Part::Run(..));
         let runs = current.parts.iter().filter(runs).count();
         // One table is added to.
         let waiting = current.parts.len() - runs - 1;
@@ -412,7 +412,7 @@ impl Index {
         while let Some(table) = self.oldest_full_table() {
             match self.flush(&table, keeps_names) {
                 Ok(run) => {
-                    self.replace(&[Part::Table(table)], vec![Part::Run(run)]);
+                    self.replace(&[Part::Table(table)], vec![run.into()]);
                 }
                 Err(error) => {
                     tracing::warn!(?error, "could not write a run of the index");
@@ -539,7 +539,7 @@ fn seal(current: &mut Current, table: &RwLock<Table>, end: Anchor, facts: &Arc<F
 fn is_same(one: &Part, other: &Part) -> bool {
     match (one, other) {
         (Part::Table(one), Part::Table(other)) => Arc::ptr_eq(one, other),
-        (Part::Run(one), Part::Run(other)) => Arc::ptr_eq(one, other),
+        (Part::Run(one, _), Part::Run(other, _)) => Arc::ptr_eq(one, other),
         _ => false,
     }
 }

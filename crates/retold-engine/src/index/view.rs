@@ -301,7 +301,7 @@ impl View {
         let Some(part) = self.part_of(position) else {
             return Ok((true, last));
         };
-        if let Part::Run(run) = part {
+        if let Part::Run(run, _) = part {
             let (earliest, latest) = run.header.timestamps;
             if !may_match(earliest, latest) {
                 return Ok((false, run.last()));

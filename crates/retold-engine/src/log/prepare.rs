@@ -119,6 +119,11 @@ impl Preparing {
         (is_wanted && is_free).then(|| (Arc::clone(file), from, to))
     }
 
+    /// The end of the block that a place lies in. Up to there nothing is written by this.
+    pub(crate) fn end_of_block(&self, end: u64) -> u64 {
+        end.next_multiple_of(self.block)
+    }
+
     /// Nothing more is written to the segment by this.
     pub(crate) fn leave(&self) {
         let mut state = self.idle(|_| true);
@@ -133,7 +138,7 @@ impl Preparing {
         let mut state = self.idle(|_| true);
         state.file = Some(file);
         state.end = end;
-        state.fresh_from = end.next_multiple_of(self.block);
+        state.fresh_from = self.end_of_block(end);
         state.reserved = reserved;
         state.rests = state.rests.max(1);
     }
@@ -143,7 +148,7 @@ impl Preparing {
         let mut state = self.idle(|state| end > state.fresh_from);
         let begin = state.end;
         state.end = end;
-        state.fresh_from = state.fresh_from.max(end.next_multiple_of(self.block));
+        state.fresh_from = state.fresh_from.max(self.end_of_block(end));
         state.reserved = reserved;
         state.rests = match end.saturating_sub(begin) {
             ..=GROUP_BYTES_MAX => state.rests.saturating_sub(1),

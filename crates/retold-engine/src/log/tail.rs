@@ -127,8 +127,11 @@ impl Tail {
         };
         header.seal(&mut draft.bytes, self.segment.log_id);
         let digest = frame::digest(&draft.bytes);
-        self.preparing
-            .take(self.offset + header.stride(), self.reserved);
+        let end = self.offset + header.stride();
+        self.preparing.take(end, self.reserved);
+        // The last block is written as a whole: the system would have to read the rest of it.
+        let end = self.preparing.end_of_block(end).min(self.reserved);
+        draft.bytes.resize((end - self.offset) as usize, 0);
         let file = &self.segment.file;
         file.write_at(&draft.bytes, self.offset)
             .and_then(|()| self.sync_frame())

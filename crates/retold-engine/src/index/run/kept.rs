@@ -1,17 +1,13 @@
 //! Filters that are kept in memory as a whole: nearly all look-ups of appends end at them, and
 //! taking a page out of the cache costs several times as much as looking at it.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-use arc_swap::Guard;
 
 use super::{Fault, Held, PAGES_AT_ONCE, Reach, Run, Section, filter};
 use crate::index::keys::ShortHash;
-use crate::probe::{self, Probe};
 
 /// What the pages of both filters hold, one after the other.
-pub(super) struct Filters {
+pub(crate) struct Filters {
     ids: Vec<u8>,
     streams: Vec<u8>,
 }
@@ -27,23 +23,12 @@ impl Run {
         self.asked.load(Ordering::Relaxed) >= self.filter_pages()
     }
 
-    pub(crate) fn keeps_filters(&self) -> bool {
-        self.filters.load().is_some()
-    }
-
-    /// Reads both filters, to be kept from now on.
-    pub(crate) fn keep_filters(&self) -> Result<(), Fault> {
-        let filters = Filters {
+    /// Reads both filters, to be kept.
+    pub(crate) fn filters(&self) -> Result<Filters, Fault> {
+        Ok(Filters {
             ids: self.whole(Section::IdFilter)?,
             streams: self.whole(Section::StreamFilter)?,
-        };
-        self.filters.store(Some(Arc::new(filters)));
-        probe::hit(Probe::FiltersKept);
-        Ok(())
-    }
-
-    pub(crate) fn forget_filters(&self) {
-        self.filters.store(None);
+        })
     }
 
     fn filter_pages(&self) -> u64 {
@@ -66,15 +51,18 @@ impl Run {
         Ok(payloads)
     }
 
-    /// The filter in front of a section.
-    pub(super) fn filter(&self, section: Section) -> Filter<'_> {
+    /// The filter in front of a section, which may be among those that are kept.
+    pub(super) fn filter<'a>(&'a self, section: Section, kept: Option<&'a Filters>) -> Filter<'a> {
         let place = self.header.section(section);
         Filter {
             run: self,
             section,
             pages: place.pages,
             probes: place.entries,
-            kept: self.filters.load(),
+            kept: kept.map(|kept| match section {
+                Section::IdFilter => &*kept.ids,
+                _ => &*kept.streams,
+            }),
             held: self.hold(),
         }
     }
@@ -86,7 +74,7 @@ pub(super) struct Filter<'a> {
     section: Section,
     pages: u32,
     probes: u64,
-    kept: Guard<Option<Arc<Filters>>>,
+    kept: Option<&'a [u8]>,
     held: Held<'a>,
 }
 
@@ -97,11 +85,7 @@ impl Filter<'_> {
             return Ok(false);
         }
         let page = filter::page_of(hash, self.pages);
-        if let Some(kept) = &*self.kept {
-            let payloads = match self.section {
-                Section::IdFilter => &kept.ids,
-                _ => &kept.streams,
-            };
+        if let Some(payloads) = self.kept {
             let bytes = self.run.header.payload_bytes();
             let from = page as usize * bytes;
             let payload = &payloads[from..from + bytes];

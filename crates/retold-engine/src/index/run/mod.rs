@@ -17,7 +17,6 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::ArcSwapOption;
 use retold_core::{Position, StreamId};
 
 use super::Location;
@@ -29,11 +28,12 @@ use super::table::MISSING;
 use crate::disk::File;
 use crate::log::coding::array;
 use crate::state::Facts;
-use kept::{Filter, Filters};
+use kept::Filter;
 use page::Shape;
 
 pub(crate) use build::{BuildError, Building};
 pub(crate) use header::{HEADER_BYTES, Header, Section};
+pub(crate) use kept::Filters;
 pub(crate) use page::{PAGE_BYTES_MAX, PAGE_BYTES_MIN, Page};
 pub(crate) use source::{Merged, Sorted};
 
@@ -51,9 +51,8 @@ pub(crate) struct Run {
     shape: Shape,
     file: Arc<dyn File>,
     cache: Arc<PageCache>,
-    /// How many ids were looked up.
+    /// How many ids were looked up for which pages of the filter had to be taken.
     asked: AtomicU64,
-    filters: ArcSwapOption<Filters>,
 }
 
 impl Run {
@@ -72,7 +71,6 @@ impl Run {
             file,
             cache,
             asked: AtomicU64::new(0),
-            filters: ArcSwapOption::empty(),
         }
     }
 
@@ -122,12 +120,15 @@ impl Run {
     pub(crate) fn find_ids(
         &self,
         asked: &[AskedId],
+        filters: Option<&Filters>,
         reach: Reach,
         found: &mut Vec<(usize, Position)>,
     ) -> Result<(), Fault> {
         let (least, greatest) = self.header.ids;
-        let mut filter = self.filter(Section::IdFilter);
-        self.asked.fetch_add(asked.len() as u64, Ordering::Relaxed);
+        let mut filter = self.filter(Section::IdFilter, filters);
+        if filters.is_none() {
+            self.asked.fetch_add(asked.len() as u64, Ordering::Relaxed);
+        }
         for asked in asked {
             let is_within = asked.event_id >= least && asked.event_id <= greatest;
             if is_within && filter.may_hold(asked.hash, reach)? {
@@ -139,17 +140,24 @@ impl Run {
     }
 
     /// The events of each of some streams, which come in the order of their keys.
-    pub(crate) fn spans(
-        &self,
-        keys: impl Iterator<Item = StreamKey>,
+    pub(crate) fn spans<'a>(
+        &'a self,
+        keys: impl Iterator<Item = StreamKey> + 'a,
+        filters: Option<&'a Filters>,
         reach: Reach,
-    ) -> impl Iterator<Item = Result<Option<Span>, Fault>> {
-        let (mut filter, mut streams) = (self.filter(Section::StreamFilter), self.hold());
+    ) -> impl Iterator<Item = Result<Option<Span>, Fault>> + 'a {
+        let mut filter = self.filter(Section::StreamFilter, filters);
+        let mut streams = self.hold();
         keys.map(move |key| self.span_in(key, reach, &mut filter, &mut streams))
     }
 
-    pub(crate) fn span(&self, key: StreamKey, reach: Reach) -> Result<Option<Span>, Fault> {
-        let mut filter = self.filter(Section::StreamFilter);
+    pub(crate) fn span(
+        &self,
+        key: StreamKey,
+        filters: Option<&Filters>,
+        reach: Reach,
+    ) -> Result<Option<Span>, Fault> {
+        let mut filter = self.filter(Section::StreamFilter, filters);
         self.span_in(key, reach, &mut filter, &mut self.hold())
     }
 

@@ -87,7 +87,7 @@ fn ask_all(run: Run) {
     for bits in [0, 1 << 20, u64::MAX / 3, u64::MAX / 2, u64::MAX] {
         let _ = found(&run, Uuid::from_u128(bits.into()), bits >> 16);
         let _ = run.postings(bits >> 16, bits % 300, 10, reach);
-        if let Ok(Some(span)) = run.span(key(bits), reach) {
+        if let Ok(Some(span)) = run.span(key(bits), None, reach) {
             let _ = run.stream_positions(&span, 0, 300, reach);
             let _ = run.count_through(&span, bits % 300, reach);
         }
@@ -125,7 +125,7 @@ fn found(run: &Run, event_id: Uuid, hash: ShortHash) -> Result<Vec<(usize, Posit
         place: 0,
     };
     let mut found = Vec::new();
-    run.find_ids(&[asked], Reach::Disk, &mut found)?;
+    run.find_ids(&[asked], None, Reach::Disk, &mut found)?;
     Ok(found)
 }
 
@@ -143,7 +143,7 @@ fn a_run_answers_what_was_put_into_it() {
         let found = found(&run, entry.event_id, hash);
         assert_eq!(found, Ok(vec![(0, position)]));
         let span = run
-            .span(keys.stream(&entry.stream), reach)
+            .span(keys.stream(&entry.stream), None, reach)
             .unwrap()
             .unwrap();
         assert_eq!(span.first_sequence, 1);

@@ -1,8 +1,8 @@
 //! Stretches of the log as they were read, each record checked.
 
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use retold_core::{Damage, EntryRef, Error, LogBlock, LogQuery, Lost, Position};
 
 use crate::fetch::{Batch, Missing};
@@ -18,8 +18,43 @@ const POSITIONS: u64 = 2_048;
 pub(crate) struct Block {
     /// The position of the first entry.
     first: Position,
-    bytes: Bytes,
+    bytes: Vec<u8>,
     entries: Vec<Kept>,
+    buffers: Arc<Buffers>,
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.buffers.give_back(std::mem::take(&mut self.bytes));
+    }
+}
+
+/// Buffers of blocks that are not needed any more, for the next ones: the system takes longer to
+/// hand memory out than to fill it.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+/// Buffers that are kept: what one who goes through the log has in use.
+const BUFFERS_MAX: usize = 4;
+
+/// Bytes of a buffer that is kept at most.
+const BUFFER_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+impl Buffers {
+    fn take(&self) -> Vec<u8> {
+        self.kept().pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, buffer: Vec<u8>) {
+        let mut kept = self.kept();
+        if kept.len() < BUFFERS_MAX && buffer.capacity() <= BUFFER_BYTES_MAX {
+            kept.push(buffer);
+        }
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What a block keeps of an entry.
@@ -38,15 +73,21 @@ impl Visible {
         let last = through.min(head);
         let last = last.min(after.saturating_add(POSITIONS));
         let positions: Vec<Position> = (after + 1..=last).collect();
-        let mut entries = Vec::with_capacity(positions.len());
-        let locations = self.ask(|view| view.locations(&positions))?;
+        let locations = self.ask(|view| view.stretch(after + 1, last))?;
         let segments = self.segments();
         let located = self.located(&segments, &positions, locations);
-        let mut batch = Batch::fetch(&segments, &located, 0);
+        let buffers = self.buffers();
+        let mut block = Block {
+            first: after + 1,
+            bytes: buffers.take(),
+            entries: Vec::with_capacity(positions.len()),
+            buffers,
+        };
+        let mut batch = Batch::fetch_into(&segments, &located, 0, &mut block.bytes);
         for (nth, found) in located[..batch.end].iter().enumerate() {
             let kept = match found.location {
                 Some(location) => batch.place(nth, location).and_then(|place| {
-                    let record = &batch.bytes()[place.clone()];
+                    let record = &block.bytes[place.clone()];
                     let checked = record::check(record, self.log_id(), found.position);
                     checked.map_err(Missing::Faulty)?;
                     // A batch is far shorter than 4 GiB.
@@ -56,13 +97,13 @@ impl Visible {
             };
             let missing = match kept {
                 Ok(kept) => {
-                    entries.push(kept);
+                    block.entries.push(kept);
                     continue;
                 }
                 Err(missing) => missing,
             };
             if let Some(lost) = self.lost().get(&found.position) {
-                entries.push(Kept::Lost(Box::new(lost.clone())));
+                block.entries.push(Kept::Lost(Box::new(lost.clone())));
             } else if nth > 0 {
                 break;
             } else {
@@ -72,11 +113,7 @@ impl Visible {
                 });
             }
         }
-        Ok(Block {
-            first: after + 1,
-            bytes: batch.bytes().clone(),
-            entries,
-        })
+        Ok(block)
     }
 }
 

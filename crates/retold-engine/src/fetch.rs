@@ -69,6 +69,21 @@ pub(crate) enum Missing {
 impl Batch {
     /// Fetches what comes next in a list, in ascending or descending order of the positions.
     pub(crate) fn fetch(segments: &[Arc<Segment>], located: &[Located], from: usize) -> Batch {
+        let mut bytes = Vec::new();
+        let batch = Batch::fetch_into(segments, located, from, &mut bytes);
+        Batch {
+            bytes: bytes.into(),
+            ..batch
+        }
+    }
+
+    /// The same into a buffer, which may hold anything: the batch has no bytes of its own then.
+    pub(crate) fn fetch_into(
+        segments: &[Arc<Segment>],
+        located: &[Located],
+        from: usize,
+        bytes: &mut Vec<u8>,
+    ) -> Batch {
         let mut batch = Batch::plan(located, from);
         let length: u64 = batch.stretches.iter().map(|it| it.end - it.from).sum();
         let wanted = located[from..batch.end].iter();
@@ -76,20 +91,23 @@ impl Batch {
             .filter_map(|it| Some(u64::from(it.location?.bytes)))
             .sum();
         batch.is_sparse = wanted * 2 < length;
-        let mut bytes = vec![0; length as usize];
+        match bytes.capacity() < length as usize {
+            // The system may have zeros at hand.
+            true => *bytes = vec![0; length as usize],
+            false => bytes.resize(length as usize, 0),
+        }
         let mut asked_ahead = from;
         for at in 0..batch.stretches.len() {
             let stretch = &mut batch.stretches[at];
             let began = Instant::now();
-            stretch.read(segments, &mut bytes);
+            stretch.read(segments, bytes);
             let next = stretch.records.end;
             if began.elapsed() > COLD_READ && next >= asked_ahead {
                 asked_ahead = located.len().min(next + READ_AHEAD);
                 ask_ahead(segments, &located[next..asked_ahead]);
             }
         }
-        batch.read_apart(segments, located, &mut bytes);
-        batch.bytes = bytes.into();
+        batch.read_apart(segments, located, bytes);
         batch
     }
 
@@ -168,11 +186,6 @@ impl Batch {
         }
         let from = stretch.begin + (u64::from(location.offset) - stretch.from) as usize;
         Ok(from..from + location.bytes as usize)
-    }
-
-    /// The bytes of all records of the batch.
-    pub(crate) fn bytes(&self) -> &Bytes {
-        &self.bytes
     }
 
     /// The event of such a record.

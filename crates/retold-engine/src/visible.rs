@@ -12,6 +12,7 @@ use retold_core::{
 };
 use tokio::sync::watch;
 
+use crate::block::Buffers;
 use crate::fetch::{Batch, Located, Missing};
 use crate::index::{Anchor, Fault, Index, IndexEntry, KeyedEntry, Keys, Location, Reach, View};
 use crate::log::control::Control;
@@ -36,6 +37,7 @@ pub(crate) struct Visible {
     missing: RwLock<Vec<(Position, Position)>>,
     /// Why the index cannot be made whole again.
     broken: RwLock<Option<Error>>,
+    buffers: Arc<Buffers>,
     /// Held while a run is mended.
     pub(crate) mending: Mutex<()>,
     head: watch::Sender<Position>,
@@ -60,6 +62,7 @@ impl Visible {
             eras: RwLock::default(),
             missing: RwLock::default(),
             broken: RwLock::default(),
+            buffers: Arc::default(),
             mending: Mutex::default(),
             head: watch::Sender::new(0),
             clock,
@@ -171,6 +174,11 @@ impl Visible {
 
     pub(crate) fn missing(&self) -> RwLockReadGuard<'_, Vec<(Position, Position)>> {
         read(&self.missing)
+    }
+
+    /// What blocks are read into.
+    pub(crate) fn buffers(&self) -> Arc<Buffers> {
+        Arc::clone(&self.buffers)
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {

@@ -151,6 +151,24 @@ impl Part {
         }
     }
 
+    /// Adds where the records from one position to another lie.
+    pub(crate) fn locations(
+        &self,
+        first: Position,
+        last: Position,
+        reach: Reach,
+        locations: &mut Vec<Option<Location>>,
+    ) -> Result<(), Fault> {
+        match self {
+            Part::Table(table) => {
+                let table = read(table);
+                locations.extend((first..=last).map(|position| table.location(position)));
+                Ok(())
+            }
+            Part::Run(run, _) => run.locations(first, last, reach, locations),
+        }
+    }
+
     /// Adds the positions at which some event ids may stand, in the order of their hashes.
     pub(crate) fn find_ids(
         &self,

@@ -87,6 +87,29 @@ impl View {
         Ok(locations)
     }
 
+    /// The same for all positions from one to another, none of which is past the head.
+    pub(crate) fn stretch(
+        &self,
+        first: Position,
+        last: Position,
+    ) -> Result<Vec<Option<Location>>, Fault> {
+        let mut locations = Vec::new();
+        let mut next = first;
+        while next <= last {
+            let Some(part) = self.part_of(next) else {
+                locations.push(None);
+                next += 1;
+                continue;
+            };
+            let end = part.last().min(last);
+            part.locations(next, end, self.reach, &mut locations)?;
+            // A table may begin behind positions that no part covers.
+            next = end.max(next) + 1;
+            locations.resize((next - first) as usize, None);
+        }
+        Ok(locations)
+    }
+
     /// The positions at which an event id may stand: whoever reads the record knows.
     pub(crate) fn positions_of(&self, event_id: &EventId) -> Result<Vec<Position>, Fault> {
         let asked = [(*event_id, self.current.keys.event(event_id))];

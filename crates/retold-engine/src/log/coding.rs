@@ -53,13 +53,26 @@ fn uuid_in_usual_spelling(text: &str) -> Option<Uuid> {
 pub(crate) struct Rest<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Rest<'a> {
+    #[inline]
     pub(crate) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(taken)
     }
 
+    #[inline]
     pub(crate) fn number(&mut self) -> Option<u64> {
+        // Most are lengths of one byte.
+        match *self.0 {
+            [byte @ 0..0x80, ref rest @ ..] => {
+                self.0 = rest;
+                Some(byte.into())
+            }
+            _ => self.long_number(),
+        }
+    }
+
+    fn long_number(&mut self) -> Option<u64> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.take(1)?[0];
@@ -75,16 +88,19 @@ impl<'a> Rest<'a> {
         None
     }
 
+    #[inline]
     pub(crate) fn timestamp(&mut self) -> Option<Timestamp> {
         let micros = i64::from_le_bytes(array(self.take(8)?));
         Timestamp::from_micros(micros).ok()
     }
 
+    #[inline]
     pub(crate) fn text(&mut self) -> Option<&'a [u8]> {
         let length = self.number()?;
         self.take(usize::try_from(length).ok()?)
     }
 
+    #[inline]
     pub(crate) fn id(&mut self) -> Option<IdView<'a>> {
         let number = self.number()?;
         let bytes = self.take(usize::try_from(number >> 1).ok()?)?;

@@ -123,8 +123,10 @@ fn seal_envelope(buffer: &mut [u8], start: usize, log_id: LogId, position: Posit
 }
 
 fn checksum(record: &[u8], log_id: LogId, position: Position) -> u32 {
-    let bound = crc32c::crc32c_append(crc32c::crc32c(log_id.as_bytes()), &position.to_le_bytes());
-    crc32c::crc32c_append(bound, &record[CHECKED_FROM..])
+    let mut bound = [0; 24];
+    bound[..16].copy_from_slice(log_id.as_bytes());
+    bound[16..].copy_from_slice(&position.to_le_bytes());
+    crc32c::crc32c_append(crc32c::crc32c(&bound), &record[CHECKED_FROM..])
 }
 
 /// Checks a record and returns its body, without the envelope, and its fields.
@@ -203,7 +205,8 @@ pub(crate) fn check(record: &[u8], log_id: LogId, position: Position) -> Result<
 /// The event of a record that was checked. None where it is malformed.
 #[inline(always)]
 pub(crate) fn read_checked(record: &[u8], position: Position) -> Option<EventRef<'_>> {
-    decode_unchecked(record)?.to_ref(position)
+    let fields = *record.get(9)?;
+    decode_body(fields & KNOWN_FIELDS, record.get(ENVELOPE_BYTES..)?)?.to_ref(position)
 }
 
 /// Finds the parts of a record whose checksum does not fit: a hint at what was lost, no more.
@@ -307,16 +310,27 @@ impl<'a> RecordView<'a> {
                 IdView::Text(bytes) => text(bytes).map(IdRef::Text),
             }
         }
-        // Most events have none: nothing is allocated then.
-        let tags = self.tags.iter().map(|tag| text(tag));
-        let extra = self.extra.iter();
-        let extra = extra.map(|(name, value)| Some((text(name)?, text(value)?)));
+        // Most events have none.
+        let mut tags = Vec::new();
+        if !self.tags.is_empty() {
+            tags.reserve_exact(self.tags.len());
+            for tag in &self.tags {
+                tags.push(text(tag)?);
+            }
+        }
+        let mut extra = Vec::new();
+        if !self.extra.is_empty() {
+            extra.reserve_exact(self.extra.len());
+            for (name, value) in &self.extra {
+                extra.push((text(name)?, text(value)?));
+            }
+        }
         Some(EventRef {
             aggregate_type: text(self.aggregate_type)?,
             aggregate_id: id(self.aggregate_id)?,
             event_type: text(self.event_type)?,
             payload: text(self.payload)?,
-            tags: tags.collect::<Option<_>>()?,
+            tags,
             event_id: self.event_id,
             version: self.version.map_or(Some(DEFAULT_VERSION), text)?,
             timestamp: self.timestamp,
@@ -329,7 +343,7 @@ impl<'a> RecordView<'a> {
                 Some(actor) => Some(text(actor)?),
                 None => None,
             },
-            extra: extra.collect::<Option<_>>()?,
+            extra,
             sequence_number: self.sequence_number,
             position,
             persisted_at: self.persisted_at,

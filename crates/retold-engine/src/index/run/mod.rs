@@ -115,6 +115,27 @@ impl Run {
         Ok((location.bytes > 0).then_some(location))
     }
 
+    /// Adds where the records from one position of the run to another lie.
+    pub(crate) fn locations(
+        &self,
+        first: Position,
+        last: Position,
+        reach: Reach,
+        locations: &mut Vec<Option<Location>>,
+    ) -> Result<(), Fault> {
+        let in_page = self.header.entries_per_page(Section::Locations);
+        let (mut at, end) = (first - self.first(), last + 1 - self.first());
+        let mut held = self.hold();
+        while at < end {
+            let count = (in_page - at % in_page).min(end - at);
+            let entries = self.entries(Section::Locations, at, count, reach, &mut held)?;
+            let found = entries.chunks_exact(LOCATION_BYTES).map(decode_location);
+            locations.extend(found.map(|location| (location.bytes > 0).then_some(location)));
+            at += count;
+        }
+        Ok(())
+    }
+
     /// Adds where some event ids may stand. They come in the order of their hashes, so that each
     /// page is asked for once.
     pub(crate) fn find_ids(
@@ -336,8 +357,20 @@ impl Run {
         reach: Reach,
         held: &'a mut Held<'_>,
     ) -> Result<&'a [u8], Fault> {
+        self.entries(section, at, 1, reach, held)
+    }
+
+    /// So many entries of fixed size, which lie in one page.
+    fn entries<'a>(
+        &self,
+        section: Section,
+        at: u64,
+        count: u64,
+        reach: Reach,
+        held: &'a mut Held<'_>,
+    ) -> Result<&'a [u8], Fault> {
         let place = self.header.section(section);
-        if at >= place.entries {
+        if at + count > place.entries {
             return Err(self.bad());
         }
         let in_page = self.header.entries_per_page(section);
@@ -345,7 +378,7 @@ impl Run {
         let bytes = section.entry_bytes();
         let from = (at % in_page) as usize * bytes;
         let page = self.held(page, reach, held)?;
-        Ok(&page.payload()[from..from + bytes])
+        Ok(&page.payload()[from..from + bytes * count as usize])
     }
 
     /// A page that may be the one that was asked for last.

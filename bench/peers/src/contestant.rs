@@ -81,9 +81,9 @@ impl Contestant {
                  repeated event id is not refused"
             }
             Contestant::RetoldHttp => {
-                "`retold serve` with its defaults; a connection of HTTP/1.1 for each appender, \
-                 kept alive, which asks for answers without the events (`Prefer: \
-                 return=minimal`); readers parse each line"
+                "`retold serve --no-projections`, as no other one derives state; a connection of \
+                 HTTP/1.1 for each appender, kept alive, which asks for answers without the events \
+                 (`Prefer: return=minimal`); readers parse each line"
             }
             Contestant::Umadb => {
                 "gRPC; an aggregate is a tag, and the append is refused if there are events of \

@@ -7,7 +7,7 @@ mod support;
 
 use std::path::Path;
 
-use support::{code, lines, one, run, text};
+use support::{Server, ask, code, lines, one, run, text};
 
 /// What a command shows a person.
 fn shown(folder: &Path, arguments: &[&str]) -> String {
@@ -128,6 +128,33 @@ fn a_projection_is_read_rebuilt_compared_and_brought_back() {
     assert_eq!(exit, Some(4), "{said}");
     let (exit, said) = code(folder, "data", &["projections", "show", "nothing"]);
     assert_eq!(exit, Some(4), "{said}");
+}
+
+#[test]
+fn a_server_without_projections_leaves_what_was_built_for_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    filled(folder);
+    assert_eq!(
+        lines(folder, "data", &["streams", "--status", "noted"]).len(),
+        1
+    );
+    {
+        let server = Server::start(folder, &["--no-projections"]);
+        let ask = |call: &str, body: &str| ask(&server.address, call, body).unwrap();
+        let event = r#"{"eventType":"noted","payload":{}}"#;
+        assert_eq!(ask("POST /v1/streams/Note/late/events", event).0, 201);
+        let (status, listed) = ask("GET /v1/projections", "");
+        assert_eq!((status, &*listed), (200, r#"{"projections":[]}"#));
+        for call in ["GET /v1/processes", "GET /v1/streams?status=BLOCKED"] {
+            let (status, answer) = ask(call, "");
+            assert!(status == 404 && answer.contains("not_found"), "{answer}");
+        }
+    }
+    assert!(folder.join("data/views/current_state@1.db").exists());
+    let noted = lines(folder, "data", &["streams", "--status", "noted"]);
+    let ids: Vec<_> = noted.iter().map(|stream| &stream["aggregateId"]).collect();
+    assert_eq!(ids, ["late", "n"]);
 }
 
 #[test]

@@ -76,7 +76,7 @@ impl Target for Http {
         let address = format!("127.0.0.1:{port}");
         let mut command = Command::new(program);
         command
-            .args(["serve", "--listen", &address, "--store"])
+            .args(["serve", "--no-projections", "--listen", &address, "--store"])
             .arg(folder.join("data"))
             .env_remove("RUST_LOG");
         let server = tokio::task::spawn_blocking(move || Server::start(command, port)).await??;

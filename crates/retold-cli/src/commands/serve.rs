@@ -39,6 +39,12 @@ pub(crate) struct Serve {
     #[arg(long)]
     allow_private_webhooks: bool,
 
+    /// Keeps no read models: there are no statuses of streams, processes and SQL tables then, and
+    /// the machine has more to spare for appends. What was built stays, and is gone on with once
+    /// the store is served without this.
+    #[arg(long)]
+    no_projections: bool,
+
     /// The form of the logs.
     #[arg(long, value_enum, default_value = "text")]
     log_format: LogFormat,
@@ -59,9 +65,12 @@ impl Serve {
         let server = bind(self.listen, &options).await?;
         let stop = stop_signal().context("listen for signals")?;
         let url = server.url();
-        let retold = Retold::builder()
+        let builder = match self.no_projections {
+            true => Retold::builder(),
+            false => Retold::builder().builtin_projections(),
+        };
+        let retold = builder
             .builtin_machines()
-            .builtin_projections()
             .holder(holder_of_server(&url))
             .open(folder)
             .await

@@ -96,24 +96,32 @@ impl JsonError {
     }
 }
 
+/// Bytes of a string behind its first quote, the last one included.
+fn length_of_string(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[at..]) {
+        at += found + 1;
+        if bytes[at - 1] == b'"' {
+            return at;
+        }
+        // What is escaped ends no string.
+        at = (at + 1).min(bytes.len());
+    }
+    bytes.len()
+}
+
 /// Removes the white space outside strings of a text that is known to be valid JSON.
 fn compact(text: &str) -> Result<String, JsonError> {
     let mut kept = String::with_capacity(text.len());
-    let (mut in_string, mut escaped) = (false, false);
     let mut depth = 0;
     let mut kept_from = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        if in_string {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => in_string = false,
-                _ => {}
-            }
-            continue;
-        }
+    let bytes = text.as_bytes();
+    let mut next = 0;
+    while let Some(byte) = bytes.get(next) {
+        let at = next;
+        next += 1;
         match byte {
-            b'"' => in_string = true,
+            b'"' => next += length_of_string(&bytes[next..]),
             b'[' | b'{' => {
                 depth += 1;
                 if depth > limits::JSON_DEPTH_MAX {

@@ -66,8 +66,12 @@ pub(super) fn insert(payload: &mut [u8], hash: ShortHash, probes: u64) {
 
 /// Whether a key may have been noted.
 pub(super) fn may_hold(payload: &[u8], hash: ShortHash, probes: u64) -> bool {
-    let (line, mut bits) = place(payload.len(), hash, probes);
-    bits.all(|bit| payload[line + bit / 8] & (1 << (bit % 8)) != 0)
+    let (line, bits) = place(payload.len(), hash, probes);
+    let line = &payload[line..line + LINE_BYTES];
+    // All are looked at: where to stop early could not be foretold, and what comes next would wait.
+    bits.fold(true, |may_hold, bit| {
+        may_hold & (line[bit / 8] & (1 << (bit % 8)) != 0)
+    })
 }
 
 /// Where the line of a key begins, and the bits of the key in it.

@@ -183,6 +183,20 @@ mod tests {
     }
 
     #[test]
+    fn a_string_ends_at_its_first_quote_that_is_not_escaped() {
+        for string in [
+            r#""""#,
+            r#""\\""#,
+            r#""a\\\" b""#,
+            r#""\\\\\" ""#,
+            r#""é \u0022 ""#,
+        ] {
+            let json = Json::parse(format!("[ {string} , {string} ]")).unwrap();
+            assert_eq!(json.as_str(), format!("[{string},{string}]"));
+        }
+    }
+
+    #[test]
     fn depth_is_counted_in_containers() {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         assert!(Json::parse("1").is_ok());

@@ -41,7 +41,7 @@ pub struct LogScan {
 }
 
 /// Blocks read ahead of the one that is looked at.
-const AHEAD: usize = 3;
+const AHEAD: usize = 2;
 
 impl LogScan {
     /// Reads what stands behind a position, to the end of the log.

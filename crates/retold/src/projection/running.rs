@@ -1,6 +1,7 @@
 //! The task that carries one version of a projection on: it reads the log, applies what it reads,
 //! and obeys who pauses, holds or stops it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -28,8 +29,8 @@ const READ_AHEAD_BYTES_MAX: usize = 4 << 20;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Control {
     pub(super) paused: Option<String>,
-    /// It goes no further than this for now.
-    pub(super) hold_at: Option<Position>,
+    /// It goes no further than the least of these for now: one for each [`Held`].
+    pub(super) held_at: BTreeMap<u64, Position>,
     /// How often it was told so.
     pub(super) holds: u64,
     /// Counts how often it was told to try an event again that it had failed on.
@@ -106,12 +107,17 @@ impl Running {
 
     /// Stops it where it is, and waits until it stands. Readers go on reading it.
     pub(super) async fn hold(self: &Arc<Self>) -> Held {
-        let held = Held(Arc::clone(self));
-        held.go_on_to(0);
-        let holds = self.control.borrow().holds;
+        let mut number = 0;
+        self.control.send_modify(|control| {
+            control.holds += 1;
+            number = control.holds;
+            control.held_at.insert(number, 0);
+        });
+        let running = Arc::clone(self);
+        let held = Held { running, number };
         let mut reached = self.reached.subscribe();
         // An error says that the sender is gone, which this holds.
-        let _ = reached.wait_for(|reached| reached.held >= holds).await;
+        let _ = reached.wait_for(|reached| reached.held >= number).await;
         held
     }
 
@@ -191,7 +197,8 @@ impl Running {
             loop {
                 let wanted = control.borrow_and_update().clone();
                 let limit = failed.as_ref().map(|failed| failed.position - 1);
-                let hold_at = wanted.hold_at.into_iter().chain(limit).min();
+                let held_at = wanted.held_at.values().copied();
+                let hold_at = held_at.chain(limit).min();
                 let is_failed = limit.is_some_and(|limit| through >= limit);
                 let stands = wanted.stops
                     || wanted.paused.is_some()
@@ -365,26 +372,28 @@ impl Running {
     }
 }
 
-/// A version that goes no further, until the value is dropped.
-pub(super) struct Held(Arc<Running>);
+/// A version that goes no further, until the value is dropped. Others may hold it as well.
+pub(super) struct Held {
+    running: Arc<Running>,
+    number: u64,
+}
 
 impl Held {
     /// Where it is, as readers see it.
     pub(super) fn position(&self) -> Position {
-        self.0.reached.borrow().complete_through
+        self.running.reached.borrow().complete_through
     }
 
     /// Lets it go on to a position and no further.
     pub(super) fn go_on_to(&self, position: Position) {
-        self.0.control.send_modify(|control| {
-            control.hold_at = Some(position);
-            control.holds += 1;
+        self.running.control.send_modify(|control| {
+            control.held_at.insert(self.number, position);
         });
     }
 
     /// Waits until it is there.
     pub(super) async fn until(&self, position: Position) {
-        let mut reached = self.0.reached.subscribe();
+        let mut reached = self.running.reached.subscribe();
         let there = reached.wait_for(|reached| reached.complete_through >= position);
         let _ = there.await;
     }
@@ -392,7 +401,9 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.control.send_modify(|control| control.hold_at = None);
+        self.running.control.send_modify(|control| {
+            control.held_at.remove(&self.number);
+        });
     }
 }
 

@@ -250,6 +250,47 @@ async fn readers_see_the_old_version_until_the_new_one_has_caught_up() {
     retold.close().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn comparisons_at_once_do_not_let_go_of_each_others_versions() {
+    let retold = Retold::builder().projection(Counts::version(1));
+    let retold = retold.open("memory:").await.unwrap();
+    append(&retold, "good", 10).await;
+    caught_up(&retold, "counts").await;
+    let handle = retold.projection("counts");
+    let version = handle.rebuild(false).await.unwrap();
+    until("it takes over", || async {
+        handle.status().await.unwrap().versions[0].version == version
+    })
+    .await;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let writer = tokio::spawn({
+        let (retold, is_over) = (retold.clone(), Arc::clone(&is_over));
+        async move {
+            while !is_over.load(Ordering::Relaxed) {
+                append(&retold, "good", 1).await;
+            }
+        }
+    });
+    let comparers: Vec<_> = (0..4)
+        .map(|_| {
+            let handle = handle.clone();
+            tokio::spawn(async move {
+                for _ in 0..20 {
+                    let compared = handle.compare(VersionRole::Previous).await.unwrap();
+                    assert_eq!(compared.complete_through, compared.with_complete_through);
+                    assert!(compared.is_equal(), "{compared:?}");
+                }
+            })
+        })
+        .collect();
+    for comparer in comparers {
+        comparer.await.unwrap();
+    }
+    is_over.store(true, Ordering::Relaxed);
+    writer.await.unwrap();
+    retold.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn upcasters_apply_and_others_make_another_version() {
     let folder = TempDir::new().unwrap();

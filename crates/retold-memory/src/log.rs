@@ -12,6 +12,7 @@ use retold_core::{
     SystemClock, Timestamp, limits,
 };
 use tokio::sync::watch;
+use tokio::task::coop::consume_budget;
 use uuid::Uuid;
 
 /// A log in memory. It keeps the whole contract but durability.
@@ -282,6 +283,8 @@ fn tell(warning: Option<ClockWarning>) {
     }
 }
 
+// Nothing here waits for a disk: `consume_budget` is what lets other tasks go on beside one that
+// appends or reads without end.
 #[async_trait]
 impl EventStore for MemoryStore {
     fn capabilities(&self) -> Capabilities {
@@ -297,6 +300,7 @@ impl EventStore for MemoryStore {
 
     async fn append(&self, append: Append) -> Result<Appended, Error> {
         append.check()?;
+        consume_budget().await;
         let mut log = self.log();
         let appended = log.append(append, &*self.clock)?;
         self.tell_progress(&log);
@@ -305,6 +309,7 @@ impl EventStore for MemoryStore {
 
     async fn restore(&self, batch: RestoreBatch) -> Result<Position, Error> {
         batch.check()?;
+        consume_budget().await;
         let mut log = self.log();
         let head = log.restore(batch)?;
         self.tell_progress(&log);
@@ -313,10 +318,12 @@ impl EventStore for MemoryStore {
 
     async fn read_stream(&self, query: StreamQuery) -> Result<StreamPage, Error> {
         query.check()?;
+        consume_budget().await;
         Ok(self.log().stream_page(&query, limits::READ_RECORDS_MAX))
     }
 
     async fn read_log(&self, query: LogQuery) -> Result<LogPage, Error> {
+        consume_budget().await;
         let log = self.log();
         query.check(log.head())?;
         Ok(log.log_page(&query, limits::READ_RECORDS_MAX))
@@ -370,5 +377,30 @@ impl EventStore for MemoryStore {
         log.is_closed = true;
         self.tell_progress(&log);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use retold_core::NewEvent;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn others_go_on_beside_one_who_appends_or_reads_without_end() {
+        let store = MemoryStore::new();
+        let stream = StreamId::new("Issue", "1").unwrap();
+        for reads in [false, true] {
+            let other = tokio::spawn(async {});
+            for _ in 0..1_000 {
+                if reads {
+                    store.read_log(LogQuery::after(0)).await.unwrap();
+                } else {
+                    let event = NewEvent::new(stream.clone(), "opened", &()).unwrap();
+                    store.append(Append::new(vec![event])).await.unwrap();
+                }
+            }
+            assert!(other.is_finished());
+        }
     }
 }

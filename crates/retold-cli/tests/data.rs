@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -358,13 +359,21 @@ fn what_was_accepted_is_finished_when_the_server_ends() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(folder.path(), &[]);
     let address = server.address.clone();
+    let (acknowledges, acknowledged) = std::sync::mpsc::channel();
     let writers: Vec<_> = (0..8)
         .map(|writer| {
-            let address = address.clone();
-            std::thread::spawn(move || support::append_until_refused(&address, writer))
+            let (address, acknowledges) = (address.clone(), acknowledges.clone());
+            std::thread::spawn(move || {
+                // Nobody listens once all have begun.
+                let told = || _ = acknowledges.send(writer);
+                support::append_until_refused(&address, writer, told)
+            })
         })
         .collect();
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    let mut begun = BTreeSet::new();
+    while begun.len() < writers.len() {
+        begun.insert(acknowledged.recv_timeout(support::PATIENCE).unwrap());
+    }
     server.terminate();
     let accepted: Vec<u64> = writers.into_iter().map(|w| w.join().unwrap()).collect();
     assert!(server.ended().success());

@@ -110,7 +110,7 @@ fn a_store_is_verified_while_a_server_writes_it() {
     let writers: Vec<_> = (0..4)
         .map(|writer| {
             let address = address.clone();
-            std::thread::spawn(move || support::append_until_refused(&address, writer))
+            std::thread::spawn(move || support::append_until_refused(&address, writer, || {}))
         })
         .collect();
     let mut head = 0;

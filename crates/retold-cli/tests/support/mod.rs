@@ -72,8 +72,8 @@ pub fn code(folder: &Path, store: &str, arguments: &[&str]) -> (Option<i32>, Str
 }
 
 /// Appends to a stream of its own, one event after the other on one connection, until the server
-/// takes no more; says how many were acknowledged.
-pub fn append_until_refused(address: &str, writer: usize) -> u64 {
+/// takes no more; says each time that one was acknowledged, and in the end how many were.
+pub fn append_until_refused(address: &str, writer: usize, acknowledged: impl Fn()) -> u64 {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut answers = BufReader::new(stream.try_clone().unwrap());
@@ -108,6 +108,7 @@ pub fn append_until_refused(address: &str, writer: usize) -> u64 {
         }
         assert!(status.contains("201"), "{status}");
         accepted += 1;
+        acknowledged();
     }
     accepted
 }

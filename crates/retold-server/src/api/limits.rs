@@ -47,8 +47,8 @@ pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(300);
 /// How long a bulk client may leave its results unread.
 pub(crate) const UNREAD_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// Lines of a bulk append that are appended side by side: one group of the log, about.
-pub(crate) const BULK_LINES_AT_ONCE: usize = 256;
+/// Lines of a bulk append that are appended together: at most one append of the log each stream.
+pub(crate) const BULK_LINES_AT_ONCE: usize = retold::limits::EVENTS_PER_APPEND_MAX;
 
 /// Bytes of such lines: what bounds the memory of a bulk client.
 pub(crate) const BULK_BYTES_AT_ONCE: usize = 1024 * 1024;

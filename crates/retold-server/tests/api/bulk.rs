@@ -6,6 +6,8 @@ use axum::body::{Body, Bytes};
 use axum::http::Method;
 use futures::StreamExt;
 use http_body_util::BodyExt;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 use retold::StoreError;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -111,6 +113,63 @@ async fn many_lines_keep_the_order_of_each_stream() {
     assert_eq!(answer.expect(200)["new"], 2_000);
 }
 
+/// What is handed to the log together must not be seen: refused lines, repeated ones and all.
+#[test]
+fn lines_at_once_come_to_the_same_as_lines_one_by_one() {
+    let expected = prop_oneof![
+        4 => Just(json!(null)),
+        1 => Just(json!("stream_exists")),
+        1 => Just(json!("no_stream")),
+        4 => (0..12_u64).prop_map(|sequence| json!(sequence)),
+    ];
+    let line =
+        (0..3_u32, 0..24_u128, expected, 0..12_u32).prop_map(|(stream, id, expected, kind)| {
+            let line = line(&stream.to_string(), Some(id), expected);
+            match kind {
+                0 => line.replace("\"t\"", "\"\""),
+                1 => line.replace("\"payload\":1", "\"payload\":2"),
+                _ => line,
+            }
+        });
+    let bodies = prop::collection::vec(line, 1..40);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut runner = TestRunner::new(Config {
+        failure_persistence: None,
+        ..Config::with_cases(100)
+    });
+    let outcome = runner.run(&bodies, |lines| {
+        let (at_once, one_by_one) = runtime.block_on(async {
+            let (at_once, one_by_one) = (service().await, service().await);
+            let at_once = at_once.post_lines("/v1/events", lines.join("\n")).await;
+            let mut results = Vec::new();
+            for line in &lines {
+                let answer = one_by_one.post_lines("/v1/events", line.clone()).await;
+                results.extend(answer.lines());
+            }
+            (at_once.lines(), results)
+        });
+        prop_assert_eq!(comparable(at_once), comparable(one_by_one));
+        Ok(())
+    });
+    outcome.unwrap();
+}
+
+/// Results without what depends on the clock, and on how streams take turns.
+fn comparable(results: Vec<Value>) -> Vec<Value> {
+    let comparable = results.into_iter().map(|mut result| {
+        if let Some(event) = result.get_mut("event") {
+            for name in ["position", "persistedAt"] {
+                event.as_object_mut().unwrap().remove(name);
+            }
+            for name in ["timestamp", "correlationId"] {
+                event["metadata"].as_object_mut().unwrap().remove(name);
+            }
+        }
+        result
+    });
+    comparable.collect()
+}
+
 #[tokio::test]
 async fn results_come_while_the_body_is_still_being_sent() {
     let service = service().await;
@@ -190,13 +249,13 @@ async fn a_busy_log_slows_the_lines_down_and_refuses_none() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_read_is_broken_off() {
     let service = service().await;
-    let lines: Vec<String> = (0..5_000).map(|_| line("1", None, json!(null))).collect();
+    let lines: Vec<String> = (0..20_000).map(|_| line("1", None, json!(null))).collect();
     let headers = [("content-type", "application/x-ndjson")];
     let body = Body::from(lines.join("\n"));
     let request = request(Method::POST, "/v1/events", &headers, body);
     let response = service.router.clone().oneshot(request).await.unwrap();
     tokio::time::sleep(Duration::from_secs(40)).await;
     let head = service.retold.store().head().await.unwrap().position;
-    assert!((1..5_000).contains(&head), "{head} lines were done");
+    assert!((1..20_000).contains(&head), "{head} lines were done");
     assert!(response.into_body().collect().await.is_err());
 }

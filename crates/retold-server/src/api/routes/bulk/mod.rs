@@ -1,6 +1,8 @@
 //! Bulk appends: a line in, a result out, in order, while the body is still being sent.
 
-mod lines;
+mod ahead;
+mod appending;
+mod gathering;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -12,7 +14,8 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use self::lines::{Bulk, Outcome};
+use self::ahead::Bulk;
+use self::appending::Outcome;
 use super::events::trusts;
 use crate::App;
 use crate::api::answer::{AppendedOne, NDJSON, Problem, json, write_line};

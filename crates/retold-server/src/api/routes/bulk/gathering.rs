@@ -1,0 +1,142 @@
+//! What a bulk append reads: the lines that are at hand, by their streams.
+
+use std::collections::HashMap;
+
+use axum::body::Body;
+use bytes::Bytes;
+use retold::{EventId, Expected, NewEvent, StreamId};
+
+use crate::api::answer::Problem;
+use crate::api::limits::{BULK_BYTES_AT_ONCE, BULK_LINES_AT_ONCE, SMALL_BODY_BYTES_MAX};
+use crate::api::request::{EventFields, Fields, Line, Lines, Trace, new_event, text};
+
+/// A line that is an event.
+pub(super) struct Parsed {
+    /// Its place among the lines that were gathered with it.
+    pub(super) at: usize,
+    pub(super) event: NewEvent,
+    pub(super) expected: Expected,
+}
+
+/// Lines that were gathered.
+#[derive(Default)]
+pub(super) struct Gathered {
+    /// The number of each line in the body.
+    pub(super) numbers: Vec<u64>,
+    /// Lines that are no events, by their places.
+    pub(super) refused: Vec<(usize, Problem)>,
+    /// Those of each stream, in their order.
+    pub(super) chains: Vec<Vec<Parsed>>,
+    chain_of_stream: HashMap<StreamId, usize>,
+    chain_of_id: HashMap<EventId, usize>,
+    bytes: usize,
+}
+
+/// Gathers lines.
+pub(super) struct Gatherer {
+    trace: Trace,
+    lines: Lines,
+    gathered: Gathered,
+    /// A line that must wait for those before it.
+    put_back: Option<Line>,
+    /// How the body ended.
+    ended: Option<Result<(), Problem>>,
+}
+
+impl Gatherer {
+    pub(super) fn new(trace: Trace, body: Body) -> Gatherer {
+        Gatherer {
+            trace,
+            lines: Lines::new(body),
+            gathered: Gathered::default(),
+            put_back: None,
+            ended: None,
+        }
+    }
+
+    /// Whether nothing can be added to what was gathered.
+    pub(super) fn is_full(&self) -> bool {
+        let Gathered { numbers, bytes, .. } = &self.gathered;
+        self.put_back.is_some()
+            || self.ended.is_some()
+            || numbers.len() >= BULK_LINES_AT_ONCE
+            || *bytes >= BULK_BYTES_AT_ONCE
+    }
+
+    /// Waits for a line, and gathers it and all that are at hand behind it. Nothing is lost where
+    /// this is dropped while it waits.
+    pub(super) async fn gather(&mut self) {
+        let mut next = match self.lines.next().await {
+            Ok(Some(line)) => Some(line),
+            ended => {
+                self.ended = Some(ended.map(drop));
+                return;
+            }
+        };
+        while let Some(line) = next {
+            self.add(line);
+            next = match self.is_full() {
+                true => None,
+                false => self.lines.next_at_hand(),
+            };
+        }
+    }
+
+    /// What was gathered; none where nothing was.
+    pub(super) fn take(&mut self) -> Option<Gathered> {
+        if self.gathered.numbers.is_empty() {
+            return None;
+        }
+        let gathered = std::mem::take(&mut self.gathered);
+        if let Some(line) = self.put_back.take() {
+            self.add(line);
+        }
+        Some(gathered)
+    }
+
+    /// How the body ended.
+    pub(super) fn end(&mut self) -> Result<(), Problem> {
+        self.ended.take().unwrap_or(Ok(()))
+    }
+
+    fn add(&mut self, line: Line) {
+        let parsed = self.parse(&line);
+        let gathered = &mut self.gathered;
+        match parsed {
+            Ok(parsed) => {
+                let unused = gathered.chains.len();
+                let stream = parsed.event.stream.clone();
+                let id = parsed.event.metadata.event_id;
+                let chain = *gathered.chain_of_stream.entry(stream).or_insert(unused);
+                // Streams are appended side by side; the same id in two of them must be judged
+                // in the order of the lines.
+                if *gathered.chain_of_id.entry(id).or_insert(chain) != chain {
+                    self.put_back = Some(line);
+                    return;
+                }
+                if chain == unused {
+                    gathered.chains.push(Vec::new());
+                }
+                gathered.chains[chain].push(parsed);
+            }
+            Err(problem) => gathered.refused.push((gathered.numbers.len(), problem)),
+        }
+        gathered.numbers.push(line.number);
+        gathered.bytes += line.text.as_ref().map_or(0, Bytes::len);
+    }
+
+    fn parse(&self, line: &Line) -> Result<Parsed, Problem> {
+        let Some(bytes) = &line.text else {
+            return Err(Problem::too_large("body", SMALL_BODY_BYTES_MAX));
+        };
+        let mut fields = Fields::of_body(text(bytes)?)?;
+        let expected = fields.expected()?.unwrap_or(Expected::Any);
+        let event = new_event(&mut fields, None, &self.trace)?;
+        fields.finish()?;
+        Ok(Parsed {
+            at: self.gathered.numbers.len(),
+            event,
+            expected,
+        })
+    }
+}

@@ -83,7 +83,8 @@ impl Contestant {
             Contestant::RetoldHttp => {
                 "`retold serve --no-projections`, as no other one derives state; a connection of \
                  HTTP/1.1 for each appender, kept alive, which asks for answers without the events \
-                 (`Prefer: return=minimal`); readers parse each line"
+                 (`Prefer: return=minimal`); many batches as the lines of one body, with a summary at \
+                 the end; readers parse each line"
             }
             Contestant::Umadb => {
                 "gRPC; an aggregate is a tag, and the append is refused if there are events of \

@@ -19,12 +19,14 @@ use crate::seat::Seat;
 const ONCE: [Point; 2] = [Point::Rest, Point::Memory];
 
 /// What is measured in each round.
-const ROUND: [Point; 11] = [
+const ROUND: [Point; 13] = [
     one(1),
     one(16),
     one(256),
     batch(1),
     batch(4),
+    Point::Bulk { appenders: 1 },
+    Point::Bulk { appenders: 4 },
     Point::Contiguous { cold: false },
     Point::Scattered { cold: false },
     Point::Log,

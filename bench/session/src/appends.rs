@@ -9,6 +9,7 @@ use anyhow::Context;
 use measuring::Latencies;
 use tokio::task::JoinSet;
 
+use crate::event::{BATCH, Event};
 use crate::point::Figures;
 use crate::target::Target;
 use crate::workload::Workload;
@@ -19,6 +20,9 @@ const WARMING_CALLS: usize = 8;
 /// Events of a stint at most. What is made ahead is cold when its turn comes, as no caller's own
 /// event would be: few enough that most of it is still in the processor's cache.
 const STINT_EVENTS: usize = 20_000;
+
+/// Events of a stint of bulk appends: a file that somebody loads.
+const BULK_STINT_EVENTS: usize = 100_000;
 
 /// Lets so many append calls of so many events for about as long as asked.
 pub(crate) async fn measure<T: Target>(
@@ -51,35 +55,79 @@ pub(crate) async fn measure<T: Target>(
     })
 }
 
-/// Makes the calls, and says how long that took.
+/// Lets so many append batches without a pause, for about as long as asked.
+pub(crate) async fn bulk<T: Target>(
+    target: &Arc<T>,
+    workload: &mut Workload,
+    appenders: usize,
+    lasting: Duration,
+) -> anyhow::Result<Figures> {
+    let (mut lasted, mut counted) = (Duration::ZERO, 0);
+    let calls_each = BULK_STINT_EVENTS / BATCH / appenders;
+    while lasted < lasting {
+        let calls = workload.calls(appenders, calls_each, BATCH);
+        let calls = prepare(calls, |events| target.prepare_bulk(events))?;
+        let append =
+            |target: Arc<T>, appender, calls| async move { target.bulk(appender, calls).await };
+        lasted += at_once(target, calls, append, |()| Ok(())).await?;
+        counted += calls_each * appenders * BATCH;
+    }
+    Ok(Figures {
+        value: counted as f64 / lasted.as_secs_f64(),
+        ..Figures::default()
+    })
+}
+
+/// Makes the calls one after the other, and says how long that took.
 async fn stint<T: Target>(
     target: &Arc<T>,
-    calls: Vec<VecDeque<Vec<crate::Event>>>,
+    calls: Vec<VecDeque<Vec<Event>>>,
     latencies: &mut Latencies,
 ) -> anyhow::Result<Duration> {
-    let mut prepared = Vec::with_capacity(calls.len());
-    for calls in calls {
-        let calls = calls.into_iter().map(|events| target.prepare(events));
-        prepared.push(calls.collect::<anyhow::Result<Vec<_>>>()?);
-    }
+    let calls = prepare(calls, |events| target.prepare(events))?;
+    let append = |target: Arc<T>, appender, calls| async move {
+        let mut latencies = Latencies::default();
+        for call in calls {
+            let asked = Instant::now();
+            target.append(appender, call).await?;
+            latencies.record(asked.elapsed())?;
+        }
+        Ok(latencies)
+    };
+    at_once(target, calls, append, |of_one| latencies.add(&of_one)).await
+}
+
+fn prepare<C>(
+    calls: Vec<VecDeque<Vec<Event>>>,
+    prepare: impl Fn(Vec<Event>) -> anyhow::Result<C>,
+) -> anyhow::Result<Vec<Vec<C>>> {
+    let calls = calls.into_iter();
+    calls
+        .map(|calls| calls.into_iter().map(&prepare).collect())
+        .collect()
+}
+
+/// Lets each appender make its calls, and says how long it took until the last had ended.
+async fn at_once<T, F, R>(
+    target: &Arc<T>,
+    calls: Vec<Vec<T::Call>>,
+    append: impl Fn(Arc<T>, usize, Vec<T::Call>) -> F,
+    mut collect: impl FnMut(R) -> anyhow::Result<()>,
+) -> anyhow::Result<Duration>
+where
+    T: Target,
+    F: Future<Output = anyhow::Result<R>> + Send + 'static,
+    R: Send + 'static,
+{
     let started = Instant::now();
     let mut running = JoinSet::new();
-    for (appender, calls) in prepared.into_iter().enumerate() {
-        let target = Arc::clone(target);
-        running.spawn(async move {
-            let mut latencies = Latencies::default();
-            for call in calls {
-                let asked = Instant::now();
-                target.append(appender, call).await?;
-                latencies.record(asked.elapsed())?;
-            }
-            anyhow::Ok(latencies)
-        });
+    for (appender, calls) in calls.into_iter().enumerate() {
+        running.spawn(append(Arc::clone(target), appender, calls));
     }
     let mut ended = started;
     while let Some(appender) = running.join_next().await {
         ended = Instant::now();
-        latencies.add(&appender.context("wait for an appender")??)?;
+        collect(appender.context("wait for an appender")??)?;
     }
     Ok(ended - started)
 }

@@ -106,6 +106,9 @@ impl<T: Target> Session<'_, T> {
                     appends::measure(&target, workload, appenders, events, lasting).await?,
                 )
             }
+            Point::Bulk { appenders } => {
+                Answer::Figures(appends::bulk(&target, workload, appenders, self.lasting).await?)
+            }
             Point::Contiguous { cold } => {
                 drop(target);
                 answer(self.stream(CONTIGUOUS, cold).await?)

@@ -22,6 +22,12 @@ pub enum Point {
         /// How many events each call has.
         events: usize,
     },
+    /// Appends in batches, one after the other without a pause, in the way in which a store takes
+    /// many events best.
+    Bulk {
+        /// How many append.
+        appenders: usize,
+    },
     /// The stream that lies side by side.
     Contiguous {
         /// After the store was closed and nothing of it is in the page cache.

@@ -38,6 +38,26 @@ pub trait Target: Send + Sync + Sized + 'static {
         call: Self::Call,
     ) -> impl Future<Output = anyhow::Result<()>> + Send;
 
+    /// Puts events into the form in which the store takes many batches.
+    fn prepare_bulk(&self, events: Vec<Event>) -> anyhow::Result<Self::Call> {
+        self.prepare(events)
+    }
+
+    /// Appends many batches; all are durable when it returns. Call after call, where the store has
+    /// no better way.
+    fn bulk(
+        &self,
+        appender: usize,
+        calls: Vec<Self::Call>,
+    ) -> impl Future<Output = anyhow::Result<()>> + Send {
+        async move {
+            for call in calls {
+                self.append(appender, call).await?;
+            }
+            Ok(())
+        }
+    }
+
     /// Appends events of many aggregates while the store is filled: durable, but in the way in
     /// which the store takes them best.
     fn load(&self, events: Vec<Event>) -> impl Future<Output = anyhow::Result<()>> + Send {

@@ -27,17 +27,18 @@ pub(super) struct Group {
 
 /// The kinds in which events in a second are measured.
 pub(super) fn rates() -> Vec<Group> {
-    let append = |appenders: usize, events| {
-        let noun = if appenders == 1 {
-            "appender"
-        } else {
-            "appenders"
-        };
-        (
-            format!("{} {noun}", count(appenders as f64)),
-            Point::Append { appenders, events },
-        )
+    let appenders = |number: usize| match number {
+        1 => "1 appender".to_owned(),
+        number => format!("{} appenders", count(number as f64)),
     };
+    let append = |number, events| {
+        let point = Point::Append {
+            appenders: number,
+            events,
+        };
+        (appenders(number), point)
+    };
+    let bulk = |number| (appenders(number), Point::Bulk { appenders: number });
     let read = |name: &str, point| (name.to_owned(), point);
     vec![
         Group {
@@ -51,6 +52,12 @@ pub(super) fn rates() -> Vec<Group> {
             file: "batches",
             unit: "events/s",
             points: [1, 4].map(|appenders| append(appenders, BATCH)).into(),
+        },
+        Group {
+            title: "Many batches of 1,000 events without a pause",
+            file: "bulk",
+            unit: "events/s",
+            points: [1, 4].map(bulk).into(),
         },
         Group {
             title: "Reading",
@@ -163,7 +170,7 @@ fn stores(text: &mut String, report: &Report) {
 
 /// Ours beside each peer of the same place.
 fn rate_table(report: &Report, group: &Group, place: Place) -> Table {
-    let has_latency = group.file != "reads";
+    let has_latency = matches!(group.file, "appends" | "batches");
     let mut head = vec!["", "store", group.unit];
     if has_latency {
         head.extend(["p50", "p99", "events an overwrite"]);

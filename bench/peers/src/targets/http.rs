@@ -1,13 +1,17 @@
 //! Retold over HTTP: the program `retold serve`, asked over connections that stay open.
 
+use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::env;
 use std::path::Path;
+use std::pin::Pin;
 use std::process::Command;
+use std::task::{Context, Poll};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context as _, ensure};
 use bytes::{Buf, Bytes, BytesMut};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
@@ -22,10 +26,13 @@ use uuid::Uuid;
 /// Names the program `retold`; `cargo xtask bench peers` builds it and sets this.
 pub(crate) const PROGRAM: &str = "RETOLD_PROGRAM";
 
+/// Where lines are posted.
+const LINES: &str = "/v1/events?results=summary";
+
 /// Connections: one for each appender there may be.
 const CONNECTIONS: usize = 256;
 
-type Connection = SendRequest<Full<Bytes>>;
+type Connection = SendRequest<Pieces>;
 
 pub(crate) struct Http {
     server: Server,
@@ -37,6 +44,37 @@ pub(crate) struct Http {
 pub(crate) struct Call {
     path: String,
     body: Bytes,
+    events: usize,
+}
+
+/// A body that lies there in pieces.
+#[derive(Default)]
+struct Pieces(VecDeque<Bytes>);
+
+impl From<Bytes> for Pieces {
+    fn from(piece: Bytes) -> Pieces {
+        Pieces(VecDeque::from([piece]))
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.iter().map(|piece| piece.len() as u64).sum())
+    }
 }
 
 /// What came of a bulk append.
@@ -113,37 +151,35 @@ impl Target for Http {
             }
         };
         let body = Bytes::from(body.to_string());
-        Ok(Call { path, body })
+        let events = events.len();
+        Ok(Call { path, body, events })
+    }
+
+    fn prepare_bulk(&self, events: Vec<Event>) -> anyhow::Result<Call> {
+        Ok(Call {
+            path: LINES.to_owned(),
+            body: lines(&events)?,
+            events: events.len(),
+        })
+    }
+
+    async fn bulk(&self, appender: usize, calls: Vec<Call>) -> anyhow::Result<()> {
+        let events = calls.iter().map(|call| call.events).sum();
+        let pieces = calls.into_iter().map(|call| call.body);
+        self.post_lines(appender, Pieces(pieces.collect()), events)
+            .await
     }
 
     async fn append(&self, appender: usize, call: Call) -> anyhow::Result<()> {
         let media_type = "application/json";
-        self.post(appender, &call.path, media_type, call.body)
+        self.post(appender, &call.path, media_type, call.body.into())
             .await?;
         Ok(())
     }
 
     async fn load(&self, events: Vec<Event>) -> anyhow::Result<()> {
-        let mut lines = String::new();
-        for event in &events {
-            let mut line = body(event)?;
-            line["aggregateType"] = Event::AGGREGATE_TYPE.into();
-            line["aggregateId"] = event.aggregate_id().into();
-            line["expected"] = (event.sequence - 1).into();
-            lines.push_str(&line.to_string());
-            lines.push('\n');
-        }
-        let path = "/v1/events?results=summary";
-        let answer = self
-            .post(0, path, "application/x-ndjson", lines.into())
-            .await?;
-        let summary: Summary = serde_json::from_slice(&answer).context("read a summary")?;
-        ensure!(
-            summary.new == events.len(),
-            "load events: {} of them were new",
-            summary.new
-        );
-        Ok(())
+        self.post_lines(0, lines(&events)?.into(), events.len())
+            .await
     }
 
     async fn read_stream(&self, aggregate: usize) -> anyhow::Result<Option<u64>> {
@@ -187,12 +223,30 @@ impl Http {
         Ok(sender)
     }
 
+    /// Appends lines, all of which must be new.
+    async fn post_lines(
+        &self,
+        appender: usize,
+        lines: Pieces,
+        events: usize,
+    ) -> anyhow::Result<()> {
+        let media_type = "application/x-ndjson";
+        let answer = self.post(appender, LINES, media_type, lines).await?;
+        let summary: Summary = serde_json::from_slice(&answer).context("read a summary")?;
+        ensure!(
+            summary.new == events,
+            "append lines: {} of {events} were new",
+            summary.new
+        );
+        Ok(())
+    }
+
     async fn post(
         &self,
         appender: usize,
         path: &str,
         media_type: &str,
-        body: Bytes,
+        body: Pieces,
     ) -> anyhow::Result<Bytes> {
         let mut slot = self.connections[appender % CONNECTIONS].lock().await;
         // The server closes one that was idle while others were measured.
@@ -210,7 +264,7 @@ impl Http {
             .header("host", &self.address)
             .header("content-type", media_type)
             .header("prefer", "return=minimal")
-            .body(Full::new(body))?;
+            .body(body)?;
         let response = connection.send_request(request).await?;
         let status = response.status();
         let answer = response.into_body().collect().await?.to_bytes();
@@ -229,7 +283,7 @@ impl Http {
             .uri(path)
             .header("host", &self.address)
             .header("accept", accept)
-            .body(Full::default())?;
+            .body(Pieces::default())?;
         let response: Response<Incoming> = connection.send_request(request).await?;
         let status = response.status();
         ensure!(status.is_success(), "get {path}: {status}");
@@ -289,6 +343,20 @@ impl Subscriber for Following {
 
 fn stream(aggregate: usize) -> String {
     format!("/v1/streams/{}/{aggregate}", Event::AGGREGATE_TYPE)
+}
+
+/// Events of one stream or of many, as lines.
+fn lines(events: &[Event]) -> anyhow::Result<Bytes> {
+    let mut lines = String::new();
+    for event in events {
+        let mut line = body(event)?;
+        line["aggregateType"] = Event::AGGREGATE_TYPE.into();
+        line["aggregateId"] = event.aggregate_id().into();
+        line["expected"] = (event.sequence - 1).into();
+        lines.push_str(&line.to_string());
+        lines.push('\n');
+    }
+    Ok(lines.into())
 }
 
 fn body(event: &Event) -> anyhow::Result<serde_json::Value> {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::process::Command;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use bytes::{Buf, Bytes, BytesMut};
@@ -28,6 +29,12 @@ pub(crate) const PROGRAM: &str = "RETOLD_PROGRAM";
 
 /// Where lines are posted.
 const LINES: &str = "/v1/events?results=summary";
+
+/// How long a server may take to open its log.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two looks at whether it has.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Connections: one for each appender there may be.
 const CONNECTIONS: usize = 256;
@@ -119,11 +126,18 @@ impl Target for Http {
             .env_remove("RUST_LOG");
         let server = tokio::task::spawn_blocking(move || Server::start(command, port)).await??;
         let connections = (0..CONNECTIONS).map(|_| Mutex::new(None));
-        Ok(Http {
+        let http = Http {
             server,
             address,
             connections: connections.collect(),
-        })
+        };
+        // It listens before the log is open.
+        let asked = Instant::now();
+        while !http.is_ready().await? {
+            ensure!(asked.elapsed() < PATIENCE, "wait until it is ready");
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(http)
     }
 
     async fn close(self) -> anyhow::Result<()> {
@@ -215,6 +229,19 @@ impl Target for Http {
 }
 
 impl Http {
+    async fn is_ready(&self) -> anyhow::Result<bool> {
+        let mut connection = self.connect().await?;
+        let request = Request::builder()
+            .uri("/readyz")
+            .header("host", &self.address)
+            .body(Pieces::default())?;
+        Ok(connection
+            .send_request(request)
+            .await?
+            .status()
+            .is_success())
+    }
+
     async fn connect(&self) -> anyhow::Result<Connection> {
         let stream = TcpStream::connect(&self.address).await?;
         stream.set_nodelay(true)?;

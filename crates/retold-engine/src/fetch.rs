@@ -189,6 +189,7 @@ impl Batch {
     }
 
     /// The event of such a record.
+    #[inline(always)]
     pub(crate) fn event(
         &mut self,
         nth: usize,

@@ -59,14 +59,25 @@ impl Visible {
             if query.direction == Direction::Backward {
                 sequences.reverse();
             }
-            for (sequence, entry) in self.stream_entries(&query.stream, &sequences) {
-                let entry = match entry {
-                    Ok(entry) => entry,
-                    Err(_) if !page.entries.is_empty() => {
+            let positions = sequences.iter().filter_map(|(_, position)| *position);
+            let positions: Vec<Position> = positions.collect();
+            let mut events = self.events(&positions);
+            for (sequence, position) in sequences {
+                let event = match position {
+                    Some(_) => events.next().expect("one answer for each position"),
+                    None => Err(damaged_stream(&query.stream, sequence)),
+                };
+                let lost = |position: Option<Position>| self.lost().get(&position?).cloned();
+                let entry = match event {
+                    Ok(event) => Entry::Event(event),
+                    Err(error) => match lost(position) {
+                        Some(lost) => Entry::Lost(lost),
                         // What was read so far is answered; the next page meets the damage.
-                        return Ok(stopped(page, query, sequence, examined));
-                    }
-                    Err(error) => return Err(error),
+                        None if !page.entries.is_empty() => {
+                            return Ok(stopped(page, query, sequence, examined));
+                        }
+                        None => return Err(of_stream(error, &query.stream)),
+                    },
                 };
                 budget.look();
                 let is_wanted = match &entry {
@@ -98,30 +109,6 @@ impl Visible {
             }
         }
         Ok(page)
-    }
-
-    fn stream_entries<'a>(
-        &'a self,
-        stream: &'a StreamId,
-        sequences: &'a [(SequenceNumber, Option<Position>)],
-    ) -> impl Iterator<Item = (SequenceNumber, Result<Entry, Error>)> + 'a {
-        let positions: Vec<Position> = sequences
-            .iter()
-            .filter_map(|(_, position)| *position)
-            .collect();
-        let mut events = self.events(&positions);
-        sequences.iter().map(move |(sequence, position)| {
-            let Some(position) = position else {
-                return (*sequence, Err(damaged_stream(stream, *sequence)));
-            };
-            let event = events.next().expect("one answer for each position");
-            let entry = event.map(Entry::Event);
-            let entry = entry.or_else(|error| match self.lost().get(position) {
-                Some(lost) => Ok(Entry::Lost(lost.clone())),
-                None => Err(of_stream(error, stream)),
-            });
-            (*sequence, entry)
-        })
     }
 
     /// A page of the log.

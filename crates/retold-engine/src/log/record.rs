@@ -352,6 +352,7 @@ impl<'a> RecordView<'a> {
 
     /// The event, sharing `buffer`, in which the record lies, and the names that it has in
     /// common with events before. None where a text is not UTF-8.
+    #[inline(always)]
     pub(crate) fn to_event(
         &self,
         buffer: &Bytes,
@@ -364,6 +365,10 @@ impl<'a> RecordView<'a> {
             IdView::Text(bytes) => text(bytes),
         };
         let json = |bytes: &[u8]| text(bytes).map(Json::from_stored);
+        let mut tags = Vec::with_capacity(self.tags.len());
+        for tag in &self.tags {
+            tags.push(text(tag)?);
+        }
         let mut extra = Vec::with_capacity(self.extra.len());
         for (name, value) in &self.extra {
             extra.push((text(name)?, json(value)?));
@@ -381,11 +386,7 @@ impl<'a> RecordView<'a> {
             stream: names.stream.clone()?,
             event_type: names.event_type.clone()?,
             payload: json(self.payload)?,
-            tags: self
-                .tags
-                .iter()
-                .map(|tag| text(tag))
-                .collect::<Option<_>>()?,
+            tags,
             metadata: Metadata {
                 event_id: self.event_id,
                 version: match self.version {

@@ -3,6 +3,7 @@
 use axum::body::{Body, BodyDataStream};
 use bytes::{Buf, Bytes, BytesMut};
 use futures::FutureExt;
+use memchr::memchr;
 
 use super::body::next_piece;
 use crate::api::answer::Problem;
@@ -105,10 +106,7 @@ impl Lines {
 
     /// Everything up to the next end of line, or to the end of the body.
     fn cut(&mut self) -> Option<Bytes> {
-        let end = self.buffer[self.searched..]
-            .iter()
-            .position(|byte| *byte == b'\n');
-        if let Some(end) = end {
+        if let Some(end) = memchr(b'\n', &self.buffer[self.searched..]) {
             let line = self.buffer.split_to(self.searched + end);
             self.buffer.advance(1);
             self.searched = 0;

@@ -42,6 +42,9 @@ pub trait LogBlock: fmt::Debug + Send + Sync {
 
     /// Everything after the position that was asked for, and through this one, is in the block.
     fn complete_through(&self) -> Position;
+
+    /// Bytes of memory that it takes, about.
+    fn bytes(&self) -> usize;
 }
 
 /// What stands at a place of the log; see [`Entry`].
@@ -182,5 +185,13 @@ impl LogBlock for LogPage {
 
     fn complete_through(&self) -> Position {
         self.complete_through
+    }
+
+    fn bytes(&self) -> usize {
+        let events = self.entries.iter().map(|entry| match entry {
+            Entry::Event(event) => event.bytes(),
+            Entry::Lost(_) => 0,
+        });
+        events.sum::<usize>() + self.entries.capacity() * size_of::<Entry>()
     }
 }

@@ -143,4 +143,8 @@ impl LogBlock for Block {
     fn complete_through(&self) -> Position {
         self.first - 1 + self.entries.len() as Position
     }
+
+    fn bytes(&self) -> usize {
+        self.bytes.capacity() + self.entries.capacity() * size_of::<Kept>()
+    }
 }

@@ -38,6 +38,8 @@ pub struct LogScan {
     through: Position,
     /// Blocks that are being read, each behind a position.
     ahead: VecDeque<(Position, Reading)>,
+    /// Bytes of the block that came last.
+    block_bytes: usize,
 }
 
 /// Blocks read ahead of the one that is looked at.
@@ -51,6 +53,7 @@ impl LogScan {
             after,
             through: Position::MAX,
             ahead: VecDeque::new(),
+            block_bytes: 0,
         }
     }
 
@@ -75,8 +78,21 @@ impl LogScan {
             return Ok(None);
         }
         self.after = block.complete_through();
+        self.block_bytes = block.bytes();
         self.look_ahead(block.len() as Position);
         Ok(Some(block))
+    }
+
+    /// Bytes of memory that what is read ahead takes, as if its blocks were as large as the one
+    /// that came last.
+    pub fn bytes_ahead(&self) -> usize {
+        self.ahead.len() * self.block_bytes
+    }
+
+    /// Gives up what is read ahead: for whoever has to wait before asking for more. The next block
+    /// is read when it is asked for.
+    pub fn forget_ahead(&mut self) {
+        self.ahead.clear();
     }
 
     /// The block behind `after`, where it was read ahead. What failed then is asked for anew:

@@ -38,7 +38,7 @@ impl Default for Limits {
             body_stall: Duration::from_secs(30),
             // As the interface promises.
             write_stall: Duration::from_secs(30),
-            // Sixteen of the longest bodies, or forty bulk appends.
+            // Sixteen of the longest bodies, or twenty-five bulk appends.
             bodies_bytes: 256 * 1024 * 1024,
             // Sixteen of the largest pages while they are read, any number of usual ones.
             answers_bytes: 512 * 1024 * 1024,
@@ -60,8 +60,8 @@ pub(super) const READ_BUFFER_BYTES: usize = 64 * 1024;
 pub(super) const UNKNOWN_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 /// What a body of lines is counted as at most: the longest line, the lines that are being
-/// appended, and their results.
-pub(super) const LINES_BYTES: usize = 6 * 1024 * 1024;
+/// appended, their results, and those that are read meanwhile.
+pub(super) const LINES_BYTES: usize = 10 * 1024 * 1024;
 
 /// Answers up to this size are counted with their connection.
 pub(super) const SMALL_ANSWER_BYTES: u64 = 16 * 1024;

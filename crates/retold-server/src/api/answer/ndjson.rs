@@ -1,11 +1,14 @@
 //! Events as a stream of lines, read page by page as the client reads: memory does not grow with
 //! the answer, and an error half-way breaks the connection.
 
+use std::pin::pin;
+use std::task::Poll;
+
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures::stream;
+use futures::{poll, stream};
 use retold::{
     Entry, EntryRef, EventRef, Filter, LogBlock, LogQuery, LogScan, StreamHead, StreamQuery,
 };
@@ -39,7 +42,8 @@ pub(crate) struct EventPages {
     pub(crate) head: Option<StreamHead>,
 }
 
-/// A part of an answer, with its room until it is sent.
+/// A part of an answer, with its room until it is sent: that of what is read ahead meanwhile is in
+/// it.
 pub(crate) struct Part {
     lines: Bytes,
     room: Taken,
@@ -103,8 +107,18 @@ impl EventPages {
         if self.query.is_none() {
             return Ok(None);
         }
-        let bytes = bytes_of_page(self.limit());
-        let room = self.app.rooms().answers.wait(bytes).await;
+        let answers = self.app.rooms().answers.clone();
+        let mut room = pin!(answers.wait(bytes_of_page(self.limit())));
+        let room = match poll!(&mut room) {
+            Poll::Ready(room) => room,
+            Poll::Pending => {
+                // What was read ahead was counted with the part before.
+                if let Some(Query::Scan(scan, _)) = &mut self.query {
+                    scan.forget_ahead();
+                }
+                room.await
+            }
+        };
         self.read(room).await
     }
 
@@ -127,8 +141,8 @@ impl EventPages {
                 let left = self.left.unwrap_or(u64::MAX);
                 let (lines, count) = lines_of_block(&*block, include_reserved, left)?;
                 self.left = self.left.map(|left| left - count);
+                room.keep(lines.len() + scan.bytes_ahead());
                 self.query = Some(Query::Scan(scan, include_reserved));
-                room.keep(lines.len());
                 return Ok(Some(Part { lines, room }));
             }
             Some(Query::Stream(mut query)) => {
@@ -247,4 +261,52 @@ pub(crate) fn ndjson(first: Option<Part>, pages: EventPages) -> Response {
     let mut response = Body::from_stream(parts).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, NDJSON);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use retold::{Json, NewEvent, Retold, StreamId};
+
+    use super::*;
+    use crate::{Limits, Options};
+
+    #[tokio::test]
+    async fn what_is_read_ahead_is_counted_and_given_up_where_there_is_no_room() {
+        let retold = Retold::open("memory:").await.unwrap();
+        let stream = StreamId::new("Note", "1").unwrap();
+        let event = || NewEvent::from_json(stream.clone(), "t", Json::null());
+        for _ in 0..5 {
+            let events: Vec<_> = (0..1_000).map(|_| event()).collect();
+            retold.append(events).await.unwrap();
+        }
+        let page = bytes_of_page(STREAMED_READ_EVENTS);
+        let mut options = Options::default();
+        options.limits = Limits {
+            answers_bytes: page,
+            ..Limits::default()
+        };
+        let app = App::new(retold, options);
+        let answers = &app.rooms().answers;
+        let mut pages = EventPages::of_log(app.clone(), LogQuery::after(0), None).await;
+        let pages = pages.as_mut().unwrap();
+        let ahead = |pages: &EventPages| match &pages.query {
+            Some(Query::Scan(scan, _)) => scan.bytes_ahead(),
+            _ => 0,
+        };
+        let first = pages.first().await.unwrap().unwrap();
+        assert!(ahead(pages) > 0);
+        assert!(answers.taken_bytes() >= first.lines.len() + ahead(pages));
+
+        // There is no room until the first part is sent.
+        assert!(pages.next().now_or_never().is_none());
+        assert_eq!(ahead(pages), 0);
+        drop(first);
+        let mut lines = STREAMED_READ_EVENTS;
+        while let Some(part) = pages.next().await.unwrap() {
+            lines += part.lines.iter().filter(|byte| **byte == b'\n').count();
+        }
+        assert_eq!(lines, 5_000);
+        assert_eq!(answers.taken_bytes(), 0);
+    }
 }

@@ -281,10 +281,13 @@ mod tests {
             retold.append(events).await.unwrap();
         }
         let page = bytes_of_page(STREAMED_READ_EVENTS);
-        let mut options = Options::default();
-        options.limits = Limits {
+        let limits = Limits {
             answers_bytes: page,
             ..Limits::default()
+        };
+        let options = Options {
+            limits,
+            ..Options::default()
         };
         let app = App::new(retold, options);
         let answers = &app.rooms().answers;

@@ -71,11 +71,13 @@ impl EventFields for Fields<'_> {
         let Some(mut fields) = self.object("metadata", "metadata.")? else {
             return Ok((Metadata::default(), false));
         };
-        let id = fields.text("eventId")?;
+        let id = fields.borrowed_text("eventId")?;
         let id = id.map(|id| event_id("metadata.eventId", &id)).transpose()?;
         let mut metadata = Metadata::with_ids(id, fields.text("correlationId")?);
-        if let Some(version) = fields.text("version")? {
-            metadata.version = version;
+        if let Some(version) = fields.borrowed_text("version")?
+            && *metadata.version != *version
+        {
+            metadata.version = Text::from(&*version);
         }
         if let Some(timestamp) = fields.timestamp("timestamp")? {
             metadata.timestamp = timestamp;

@@ -86,14 +86,24 @@ impl<'a> Fields<'a> {
 
     /// A text.
     pub(crate) fn text(&mut self, name: &str) -> Result<Option<Text>, Problem> {
-        let at = self.given.iter().position(|(known, _)| known == name);
-        // What is spelled without escapes is taken as it stands.
-        if let Some(plain) = at.and_then(|at| plain_text(self.given[at].1)) {
-            self.raw(name);
-            return Ok(Some(Text::from(plain)));
+        let text = self.borrowed_text(name)?;
+        Ok(text.map(|text| match text {
+            Cow::Borrowed(text) => Text::from(text),
+            Cow::Owned(text) => Text::from(text),
+        }))
+    }
+
+    /// A text, as it stands where it is spelled without escapes.
+    pub(crate) fn borrowed_text(&mut self, name: &str) -> Result<Option<Cow<'a, str>>, Problem> {
+        let Some(at) = self.given.iter().position(|(known, _)| known == name) else {
+            return Ok(None);
+        };
+        if let Some(plain) = plain_text(self.given[at].1) {
+            self.given.remove(at);
+            return Ok(Some(Cow::Borrowed(plain)));
         }
         let text = self.value::<String>(name, "a text")?;
-        Ok(text.map(Text::from))
+        Ok(text.map(Cow::Owned))
     }
 
     /// A text that must be given.

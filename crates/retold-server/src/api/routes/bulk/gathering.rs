@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use axum::body::Body;
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use retold::{EventId, Expected, NewEvent, StreamId};
 
 use crate::api::answer::Problem;
@@ -27,8 +28,8 @@ pub(super) struct Gathered {
     pub(super) refused: Vec<(usize, Problem)>,
     /// Those of each stream, in their order.
     pub(super) chains: Vec<Vec<Parsed>>,
-    chain_of_stream: HashMap<StreamId, usize>,
-    chain_of_id: HashMap<EventId, usize>,
+    chain_of_stream: HashMap<StreamId, usize, RandomState>,
+    chain_of_id: HashMap<EventId, usize, RandomState>,
     bytes: usize,
 }
 

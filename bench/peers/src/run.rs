@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -34,6 +36,13 @@ const ROUND: [Point; 13] = [
     Point::Contiguous { cold: true },
     Point::Scattered { cold: true },
 ];
+
+/// How long all stores are left alone before they are read, so that what each does behind an
+/// append is done: merging, compacting, writing back.
+const REST: Duration = Duration::from_secs(3);
+
+/// The first point at which stores are read.
+const READS_BEGIN: Point = Point::Contiguous { cold: false };
 
 const fn one(appenders: usize) -> Point {
     Point::Append {
@@ -119,6 +128,9 @@ impl Run {
         }
         for _ in 0..self.rounds {
             for point in ROUND {
+                if point == READS_BEGIN {
+                    thread::sleep(REST);
+                }
                 turn(point, &mut seats, &limit, &mut report)?;
             }
         }

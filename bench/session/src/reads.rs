@@ -37,27 +37,32 @@ pub(crate) async fn stream<T: Target>(
 }
 
 /// Reads the log from its beginning, to its end or for as long as asked: once so that it is in
-/// memory, and once more for the clock.
+/// memory, and that part once more for the clock.
 pub(crate) async fn log<T: Target>(
     target: &T,
     workload: &Workload,
     lasting: Duration,
 ) -> anyhow::Result<Option<Figures>> {
-    if read_log(target, workload, lasting).await?.is_none() {
+    let Some((in_memory, _)) = read_log(target, workload.events(), lasting).await? else {
         return Ok(None);
-    }
-    read_log(target, workload, lasting).await
+    };
+    let read = read_log(target, in_memory, lasting).await?;
+    Ok(read.map(|(events, took)| Figures {
+        value: events as f64 / took.as_secs_f64(),
+        ..Figures::default()
+    }))
 }
 
+/// Reads so many events of the log; how many came in the time given, and how long that took.
 async fn read_log<T: Target>(
     target: &T,
-    workload: &Workload,
+    wanted: u64,
     lasting: Duration,
-) -> anyhow::Result<Option<Figures>> {
+) -> anyhow::Result<Option<(u64, Duration)>> {
     let started = Instant::now();
     let mut log = Log {
         read: 0,
-        wanted: workload.events(),
+        wanted,
         until: started + lasting,
     };
     if !target.read_log(&mut log).await? {
@@ -70,8 +75,5 @@ async fn read_log<T: Target>(
         log.wanted,
         log.read
     );
-    Ok(Some(Figures {
-        value: log.read as f64 / took.as_secs_f64(),
-        ..Figures::default()
-    }))
+    Ok(Some((log.read, took)))
 }

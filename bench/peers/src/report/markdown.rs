@@ -13,8 +13,8 @@ use crate::contestant::{Contestant, Place};
 const WORKLOAD: &str = "Each event has a JSON payload of about 200 bytes, a UUIDv4 as its event \
     id and a correlation id. Events belong to 100,000 aggregates; every append expects the \
     sequence of its stream, and is on stable storage (fsync) before it is acknowledged. All \
-    stores are measured in turn at each point of each round, on the same machine and disk: \
-    what counts is the ratios, not the figures of one machine.";
+    stores are measured in turn at each point of each round, on the same machine and disk, and \
+    left alone for three seconds between writing and reading: what counts is the ratios, not the figures of one machine.";
 
 /// A kind of measurement: how it is headed, and its points.
 pub(super) struct Group {

@@ -9,6 +9,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,9 +24,25 @@ const PROJECTIONS: [&str; 3] = ["current_state", "process_map", "state_history"]
 /// How long a server lives at most before it is killed.
 const LIFE_MS: u64 = 500;
 
-/// Appends and takes transitions until the server is gone; gives how many events were recorded.
-fn write(address: &str, writer: u64, random: &Random) -> u64 {
-    let mut recorded = 0;
+/// What the servers said that they did.
+#[derive(Default)]
+struct Done {
+    recorded: AtomicU64,
+    rebuilds: AtomicU64,
+}
+
+impl Done {
+    fn recorded(&self) -> u64 {
+        self.recorded.load(Ordering::Relaxed)
+    }
+
+    fn rebuilds(&self) -> u64 {
+        self.rebuilds.load(Ordering::Relaxed)
+    }
+}
+
+/// Appends and takes transitions until the server is gone.
+fn write(address: &str, writer: u64, random: &Random, done: &Done) {
     loop {
         let stream = writer * STREAMS + random.below(STREAMS);
         let (call, body) = match random.below(4) {
@@ -42,22 +59,23 @@ fn write(address: &str, writer: u64, random: &Random) -> u64 {
                 let (from, to, event) = moves[usize::try_from(random.below(3)).unwrap()];
                 (
                     format!("POST /v1/streams/Issue/{stream}/transitions"),
-                    json!({"fromState": from, "toState": to, "event": event, "context": {"n": recorded}}),
+                    json!({"fromState": from, "toState": to, "event": event, "context": {"n": done.recorded()}}),
                 )
             }
         };
         match ask(address, &call, &body.to_string()) {
-            Some((201, _)) => recorded += 1,
+            Some((201, _)) => {
+                done.recorded.fetch_add(1, Ordering::Relaxed);
+            }
             // The issue is in another state.
             Some((status, body)) => assert_eq!(status, 409, "{body}"),
-            None => return recorded,
+            None => return,
         }
     }
 }
 
 /// Rebuilds one projection after the other, cancels and brings back, until the server is gone.
-fn decide(address: &str, random: &Random) -> u64 {
-    let mut rebuilt = 0;
+fn decide(address: &str, random: &Random, done: &Done) {
     loop {
         let name = PROJECTIONS[usize::try_from(random.below(3)).unwrap()];
         let what = match random.below(6) {
@@ -67,11 +85,14 @@ fn decide(address: &str, random: &Random) -> u64 {
         };
         let call = format!("POST /v1/projections/{name}/{what}");
         match ask(address, &call, "") {
-            Some((200, _)) => rebuilt += u64::from(what == "rebuild"),
+            Some((200, _)) if what == "rebuild" => {
+                done.rebuilds.fetch_add(1, Ordering::Relaxed);
+            }
+            Some((200, _)) => {}
             // Nothing is being built or kept; or something is; or it is not open yet.
             Some((400 | 404 | 503, _)) => {}
             Some((status, body)) => panic!("{what}: {status}: {body}"),
-            None => return rebuilt,
+            None => return,
         }
         thread::sleep(Duration::from_millis(random.below(60)));
     }
@@ -129,24 +150,24 @@ fn tables_are_those_of_a_rebuild_wherever_the_server_crashed() {
     let random = Random::new(seed);
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let (mut recorded, mut rebuilt) = (0, 0);
+    let done = Done::default();
     for _ in 0..rounds {
         let mut server = Server::start(folder, &[]);
         let address = server.address.clone();
         thread::scope(|scope| {
-            let (address, random) = (&address, &random);
-            let deciding = scope.spawn(move || decide(address, random));
-            let writing: Vec<_> = (0..WRITERS)
-                .map(|writer| scope.spawn(move || write(address, writer, random)))
-                .collect();
+            let (address, random, done) = (&address, &random, &done);
+            scope.spawn(move || decide(address, random, done));
+            for writer in 0..WRITERS {
+                scope.spawn(move || write(address, writer, random, done));
+            }
+            // The first one does something of everything, however slow the machine is.
+            let began = Instant::now();
+            while (done.recorded() == 0 || done.rebuilds() == 0) && began.elapsed() < PATIENCE {
+                thread::sleep(Duration::from_millis(20));
+            }
             thread::sleep(Duration::from_millis(50 + random.below(LIFE_MS)));
             server.child.kill().unwrap();
             server.child.wait().unwrap();
-            recorded += writing
-                .into_iter()
-                .map(|writer| writer.join().unwrap())
-                .sum::<u64>();
-            rebuilt += deciding.join().unwrap();
         });
     }
 
@@ -175,6 +196,7 @@ fn tables_are_those_of_a_rebuild_wherever_the_server_crashed() {
         assert_eq!(as_it_is, from_zero, "{name}");
         kept += from_zero.values().map(Vec::len).sum::<usize>();
     }
-    println!("{rounds} rounds: {recorded} events, {rebuilt} rebuilds begun, {kept} rows equal");
-    assert!(recorded > 0 && rebuilt > 0 && kept > 0);
+    let (recorded, rebuilds) = (done.recorded(), done.rebuilds());
+    println!("{rounds} rounds: {recorded} events, {rebuilds} rebuilds begun, {kept} rows equal");
+    assert!(recorded > 0 && rebuilds > 0 && kept > 0);
 }

@@ -12,7 +12,7 @@ use crate::state::damaged_stream;
 use crate::visible::{Budget, Visible};
 
 /// Records looked at between two looks at the clock.
-const STEP_RECORDS: usize = 1_024;
+const STEP_RECORDS: usize = 256;
 
 /// Entries that a page has room for from the start.
 const ENTRIES_AT_ONCE: usize = 10_000;

@@ -317,8 +317,8 @@ impl EventStore for MemoryStore {
     }
 
     async fn read_stream(&self, query: StreamQuery) -> Result<StreamPage, Error> {
-        query.check()?;
         consume_budget().await;
+        query.check()?;
         Ok(self.log().stream_page(&query, limits::READ_RECORDS_MAX))
     }
 
@@ -330,14 +330,17 @@ impl EventStore for MemoryStore {
     }
 
     async fn read_event(&self, event_id: EventId) -> Result<Option<RecordedEvent>, Error> {
+        consume_budget().await;
         Ok(self.log().by_id(event_id).cloned())
     }
 
     async fn stream_head(&self, stream: &StreamId) -> Result<Option<StreamHead>, Error> {
+        consume_budget().await;
         Ok(self.log().stream_head(stream))
     }
 
     async fn head(&self) -> Result<LogHead, Error> {
+        consume_budget().await;
         let log = self.log();
         Ok(LogHead {
             position: log.head(),
@@ -349,6 +352,7 @@ impl EventStore for MemoryStore {
     }
 
     async fn streams(&self, query: StreamsQuery) -> Result<StreamsPage, Error> {
+        consume_budget().await;
         query.check()?;
         Ok(self.log().streams_page(&query))
     }

@@ -244,6 +244,30 @@ async fn a_busy_log_slows_the_lines_down_and_refuses_none() {
     );
 }
 
+#[tokio::test]
+async fn lines_whose_outcome_is_unknown_are_not_asked_for_again() {
+    let (service, store) = failing().await;
+    let unknown = StoreError::UnknownOutcome {
+        reason: "the disk failed".into(),
+        event_ids: Vec::new(),
+    };
+    // As an engine answers: what comes after a write that failed was not written.
+    let poisoned = StoreError::Poisoned {
+        cause: "the disk failed".into(),
+        event_ids: Vec::new(),
+    };
+    store.fail_with(Some(poisoned));
+    store.fail_once_with(unknown);
+    let lines: Vec<String> = (1..=4).map(|id| line("1", Some(id), json!(null))).collect();
+    let answer = service.post_lines("/v1/events", lines.join("\n")).await;
+    let results = answer.lines();
+    assert_eq!(results.len(), 4);
+    for (result, id) in results.iter().zip(1..=4) {
+        assert_eq!(result["code"], "unknown_outcome");
+        assert_eq!(result["eventIds"], json!([uuid::Uuid::from_u128(id)]));
+    }
+}
+
 /// Results are not gathered for a client that does not read them: it is broken off, and what
 /// was done is done.
 #[tokio::test(start_paused = true)]

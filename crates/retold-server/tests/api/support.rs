@@ -34,6 +34,7 @@ pub(crate) async fn failing() -> (Service, Arc<FailingStore>) {
     let store = Arc::new(FailingStore {
         inner,
         error: Mutex::new(None),
+        once: Mutex::new(None),
     });
     let builder = Retold::builder().builtin_machines().store(store.clone());
     (Service::over(builder.build().await.unwrap()), store)
@@ -195,15 +196,23 @@ impl Answer {
 pub(crate) struct FailingStore {
     inner: Arc<dyn EventStore>,
     error: Mutex<Option<StoreError>>,
+    /// What comes before that, once.
+    once: Mutex<Option<StoreError>>,
 }
 
 impl FailingStore {
+    pub(crate) fn fail_once_with(&self, error: StoreError) {
+        *self.once.lock().unwrap() = Some(error);
+    }
+
     pub(crate) fn fail_with(&self, error: Option<StoreError>) {
         *self.error.lock().unwrap() = error;
     }
 
     fn check(&self) -> Result<(), StoreError> {
-        self.error.lock().unwrap().clone().map_or(Ok(()), Err)
+        let once = self.once.lock().unwrap().take();
+        let error = once.or_else(|| self.error.lock().unwrap().clone());
+        error.map_or(Ok(()), Err)
     }
 }
 

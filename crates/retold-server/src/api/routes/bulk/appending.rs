@@ -71,6 +71,15 @@ impl Appender {
                     results.extend(events.map(|(line, event)| (line.at, Ok((is_new, event)))));
                 }
                 Err(problem) if problem.code == Code::Busy => return Err(problem),
+                // What may have been written is not asked for again: a log that failed would say
+                // of the second attempt that nothing was written.
+                Err(problem) if problem.code == Code::UnknownOutcome => {
+                    results.extend(run.iter().map(|line| {
+                        let event_id = line.event.metadata.event_id;
+                        (line.at, Err(problem.clone().event_ids(&[event_id])))
+                    }));
+                }
+                // Nothing was written.
                 Err(problem) => match run {
                     [line] => results.push((line.at, Err(problem))),
                     _ => {

@@ -208,8 +208,8 @@ pub(crate) fn recover_as(
     if planted::is(Bug::HeadReplacedFirst) && kind == Kind::Fork {
         newest().write(&*disk, folder).map_err(write_error)?;
     }
-    for draft in drafts {
-        tail.write(draft).map_err(|failure| match failure {
+    for mut draft in drafts {
+        tail.write(&mut draft).map_err(|failure| match failure {
             WriteFailure::Full => Error::Full {
                 event_ids: Vec::new(),
             },

@@ -27,7 +27,7 @@ pub(crate) use part::{Fault, Part, Reach, RunNumber};
 pub(crate) use run::Run;
 pub(crate) use set::Index;
 pub(crate) use table::Table;
-pub(crate) use view::{Losses, View};
+pub(crate) use view::{Losses, Scope, View};
 
 /// Where a record lies in its segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use retold_core::{EventId, Position, SequenceNumber, StreamHead, StreamId, Times
 
 use super::Location;
 use super::keys::{ShortHash, StreamKey};
-use super::run::{Filters, Held, Run};
+use super::run::{FilterKey, Filters, Held, Run};
 use super::table::Table;
 use crate::few::Few;
 
@@ -87,7 +87,7 @@ impl Block {
 /// An event id that is looked up, and its place among others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AskedId {
-    pub(crate) hash: ShortHash,
+    pub(crate) key: FilterKey,
     pub(crate) event_id: EventId,
     pub(crate) place: usize,
 }
@@ -166,6 +166,14 @@ impl Part {
                 Ok(())
             }
             Part::Run(run, _) => run.locations(first, last, reach, locations),
+        }
+    }
+
+    /// Has what answers for some event ids taken from memory, where it is a line of a filter, and
+    /// does not wait for it.
+    pub(crate) fn touch_ids(&self, asked: &[AskedId]) {
+        if let Part::Run(run, Some(filters)) = self {
+            run.touch_ids(asked, filters);
         }
     }
 

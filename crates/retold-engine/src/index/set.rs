@@ -63,6 +63,8 @@ pub(super) struct Current {
     /// The last one is the table that events are added to.
     pub(super) parts: Arc<Vec<Part>>,
     pub(super) head: LogHead,
+    /// The last position before the table that events are added to.
+    pub(super) sealed: Position,
     pub(super) losses: Arc<Losses>,
     pub(super) newest: Arc<Newest>,
     facts: Arc<Facts>,
@@ -109,6 +111,7 @@ impl Index {
                     position: begin.next_position - 1,
                     persisted_at: Timestamp::MIN,
                 },
+                sealed: begin.next_position - 1,
                 losses: Arc::default(),
                 newest: Arc::default(),
                 facts: Arc::new(Facts::new(log_id)),
@@ -144,6 +147,11 @@ impl Index {
 
     pub(crate) fn head(&self) -> LogHead {
         self.current().head
+    }
+
+    /// The last position before the table that events are added to.
+    pub(crate) fn sealed(&self) -> Position {
+        self.current().sealed
     }
 
     /// What the log said when events were last shown.
@@ -243,6 +251,7 @@ impl Index {
     pub(crate) fn jump(&self, run: Run, facts: &Arc<Facts>) {
         let table = self.live();
         let (begin, end) = (run.header.begin, run.header.end);
+        let run_last = run.last();
         self.change(|current| {
             current.head = LogHead {
                 position: run.last(),
@@ -255,6 +264,7 @@ impl Index {
             parts.pop();
             parts.push(Arc::new(run).into());
             parts.push(Part::Table(Arc::new(RwLock::new(Table::new(end)))));
+            current.sealed = run_last;
         });
     }
 
@@ -534,6 +544,7 @@ fn seal(current: &mut Current, table: &RwLock<Table>, end: Anchor, facts: &Arc<F
     write(table).sealed = Some((end, Arc::clone(facts)));
     let next = Part::Table(Arc::new(RwLock::new(Table::new(end))));
     Arc::make_mut(&mut current.parts).push(next);
+    current.sealed = end.next_position - 1;
 }
 
 fn is_same(one: &Part, other: &Part) -> bool {

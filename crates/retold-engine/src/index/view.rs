@@ -10,11 +10,23 @@ use retold_core::{
 
 use super::keys::{ShortHash, StreamKey, Term};
 use super::part::{AskedId, AskedStream, BLOCK_POSITIONS, Block, Fault, Part, Reach, Span};
-use super::run::Held;
+use super::run::{FilterKey, Held};
 use super::set::Current;
 use super::{Location, StreamInfo};
 use crate::few::Few;
 use crate::state::Facts;
+
+/// Event ids that are looked up in one part after the other, so that all parts are told of them
+/// first; more are told to each part by itself.
+const FEW_IDS: usize = 4;
+
+/// Which parts are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    All,
+    /// All but the table that events are added to.
+    Sealed,
+}
 
 /// What is known of streams of which an event is missing. Few, and kept in memory.
 #[derive(Debug, Default)]
@@ -55,6 +67,18 @@ impl View {
     /// The newest position and the date of the newest event.
     pub(crate) fn head(&self) -> LogHead {
         self.head
+    }
+
+    /// The last position before the table that events are added to.
+    pub(crate) fn sealed(&self) -> Position {
+        self.current.sealed
+    }
+
+    /// The parts that are asked about what an append rests on, the newest first: without the
+    /// table that events are added to where those are known from elsewhere.
+    fn asked_parts(&self, scope: Scope) -> impl Iterator<Item = &Part> + Clone {
+        let skipped = usize::from(scope == Scope::Sealed);
+        self.current.parts.iter().rev().skip(skipped)
     }
 
     /// Where the record of a position lies; none where it is lost or past the head.
@@ -113,7 +137,7 @@ impl View {
     /// The positions at which an event id may stand: whoever reads the record knows.
     pub(crate) fn positions_of(&self, event_id: &EventId) -> Result<Vec<Position>, Fault> {
         let asked = [(*event_id, self.current.keys.event(event_id))];
-        let found = self.positions_of_all(asked.into_iter())?;
+        let found = self.positions_of_all(asked.into_iter(), Scope::All)?;
         Ok(found.into_iter().map(|(_, position)| position).collect())
     }
 
@@ -121,16 +145,21 @@ impl View {
     pub(crate) fn positions_of_all(
         &self,
         ids: impl Iterator<Item = (EventId, ShortHash)>,
+        scope: Scope,
     ) -> Result<Vec<(usize, Position)>, Fault> {
         let asked = ids.enumerate().map(|(place, (event_id, hash))| AskedId {
-            hash,
+            key: FilterKey::new(hash),
             event_id,
             place,
         });
         let mut asked: Few<AskedId> = asked.collect();
         asked.sort_unstable();
+        let parts = self.asked_parts(scope);
+        if asked.len() <= FEW_IDS {
+            parts.clone().for_each(|part| part.touch_ids(&asked));
+        }
         let mut found = Vec::new();
-        for part in self.current.parts.iter().rev() {
+        for part in parts {
             part.find_ids(&asked, self.head.position, self.reach, &mut found)?;
         }
         Ok(found)
@@ -178,12 +207,17 @@ impl View {
 
     /// The newest event of a stream that is not lost.
     pub(crate) fn kept_head(&self, stream: &StreamId) -> Result<Option<StreamHead>, Fault> {
-        Ok(self.kept_heads(&[self.current.keys.stream(stream)])?[0])
+        let asked = [self.current.keys.stream(stream)];
+        Ok(self.kept_heads(&asked, Scope::All)?[0])
     }
 
     /// The sequence numbers of the newest events of many streams, by their keys; zero for none.
     /// They hold at least as far as the view does.
-    pub(crate) fn newest(&self, streams: &[StreamKey]) -> Result<Few<SequenceNumber>, Fault> {
+    pub(crate) fn newest(
+        &self,
+        streams: &[StreamKey],
+        scope: Scope,
+    ) -> Result<Few<SequenceNumber>, Fault> {
         let known = streams.iter().map(|key| self.current.newest.head(*key));
         let known: Few<Option<SequenceNumber>> = known.collect();
         let unknown = streams
@@ -191,7 +225,7 @@ impl View {
             .zip(&known)
             .filter(|(_, head)| head.is_none());
         let asked: Few<StreamKey> = unknown.map(|(key, _)| *key).collect();
-        let mut found = self.kept_heads(&asked)?.into_iter();
+        let mut found = self.kept_heads(&asked, scope)?.into_iter();
         let mut asked = || {
             found
                 .next()
@@ -205,13 +239,17 @@ impl View {
     }
 
     /// The newest events of many streams, by their keys.
-    fn kept_heads(&self, streams: &[StreamKey]) -> Result<Few<Option<StreamHead>>, Fault> {
+    fn kept_heads(
+        &self,
+        streams: &[StreamKey],
+        scope: Scope,
+    ) -> Result<Few<Option<StreamHead>>, Fault> {
         let mut heads = Few::from_elem(None, streams.len());
         let asked = streams.iter().enumerate();
         let asked = asked.map(|(place, key)| AskedStream { key: *key, place });
         let mut asked: Few<AskedStream> = asked.collect();
         asked.sort_unstable();
-        for part in self.current.parts.iter().rev() {
+        for part in self.asked_parts(scope) {
             if asked.is_empty() {
                 break;
             }

@@ -108,7 +108,7 @@ impl Tail {
     }
 
     /// Writes a frame behind the last one and syncs it; returns the place behind it.
-    pub(crate) fn write(&mut self, mut draft: Draft) -> Result<Anchor, WriteFailure> {
+    pub(crate) fn write(&mut self, draft: &mut Draft) -> Result<Anchor, WriteFailure> {
         if draft.first_position != self.next_position {
             // Written like this, the frame would break the chain for every later reader.
             let error = io::Error::other("a frame does not follow the log");

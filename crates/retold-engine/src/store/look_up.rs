@@ -3,7 +3,7 @@
 
 use retold_core::{Append, Appended, Damage, Error, Identity, Position, RecordedEvent};
 
-use crate::index::{Fault, View};
+use crate::index::{Fault, Scope, View};
 use crate::state::{RECORD_ADVICE, damaged_stream};
 use crate::visible::Visible;
 use crate::write::keyed::KeyedAppend;
@@ -15,9 +15,18 @@ pub(super) enum Found {
     Repeated(Appended),
 }
 
-/// Looks at event ids, then at heads, among what is durable.
-pub(super) fn look_up(visible: &Visible, keyed: &KeyedAppend) -> Result<Found, Error> {
-    let asked = visible.ask(|view| ask(view, keyed))?;
+/// Looks at event ids, then at heads, among what is durable. What stands behind `floor` is known
+/// to the writer, and need not be found: the table that events are added to is left alone then.
+pub(super) fn look_up(
+    visible: &Visible,
+    keyed: &KeyedAppend,
+    floor: Option<Position>,
+) -> Result<Found, Error> {
+    let mut asked = visible.ask(|view| ask(view, keyed, floor))?;
+    if !asked.candidates.is_empty() {
+        // Which of the events are known already is told by all that is durable.
+        asked = visible.ask(|view| ask(view, keyed, None))?;
+    }
     judge(visible, &keyed.append, asked)
 }
 
@@ -25,8 +34,9 @@ pub(super) fn look_up(visible: &Visible, keyed: &KeyedAppend) -> Result<Found, E
 pub(super) fn look_up_in_memory(
     visible: &Visible,
     keyed: &KeyedAppend,
+    floor: Option<Position>,
 ) -> Option<Result<Found, Error>> {
-    let asked = visible.ask_memory(|view| ask(view, keyed))?;
+    let asked = visible.ask_memory(|view| ask(view, keyed, floor))?;
     // Records lie on the disk.
     let is_new = asked.candidates.is_empty();
     is_new.then(|| judge(visible, &keyed.append, asked))
@@ -39,12 +49,16 @@ struct Asked {
     heads: Result<LookedUp, Error>,
 }
 
-fn ask(view: &View, keyed: &KeyedAppend) -> Result<Asked, Fault> {
+fn ask(view: &View, keyed: &KeyedAppend, floor: Option<Position>) -> Result<Asked, Fault> {
+    let (scope, through) = match floor {
+        Some(floor) if floor <= view.sealed() => (Scope::Sealed, view.sealed()),
+        _ => (Scope::All, view.head().position),
+    };
     let events = keyed.append.events().iter().zip(&keyed.events);
     let ids = events.map(|(event, keys)| (event.metadata.event_id, keys.event));
     Ok(Asked {
-        candidates: view.positions_of_all(ids)?,
-        heads: heads(view, keyed)?,
+        candidates: view.positions_of_all(ids, scope)?,
+        heads: heads(view, keyed, scope, through)?,
     })
 }
 
@@ -88,8 +102,13 @@ fn refuse_lost_ids(visible: &Visible, append: &Append) -> Result<(), Error> {
 }
 
 /// The heads of the streams of an append, of which no event may be missing.
-fn heads(view: &View, keyed: &KeyedAppend) -> Result<Result<LookedUp, Error>, Fault> {
-    let mut heads = view.newest(&keyed.streams)?;
+fn heads(
+    view: &View,
+    keyed: &KeyedAppend,
+    scope: Scope,
+    through: Position,
+) -> Result<Result<LookedUp, Error>, Fault> {
+    let mut heads = view.newest(&keyed.streams, scope)?;
     if !view.has_no_losses() {
         for (place, head) in heads.iter_mut().enumerate() {
             let stream = keyed.name(place);
@@ -99,8 +118,5 @@ fn heads(view: &View, keyed: &KeyedAppend) -> Result<Result<LookedUp, Error>, Fa
             }
         }
     }
-    Ok(Ok(LookedUp {
-        through: view.head().position,
-        heads,
-    }))
+    Ok(Ok(LookedUp { through, heads }))
 }

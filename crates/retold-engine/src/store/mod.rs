@@ -201,7 +201,7 @@ impl EngineStore {
             let mut tail = tail.map_err(|error| Error::io("open the log for writing", error))?;
             // No epoch is used twice: the mark that begins this one is durable before anything
             // else is written. A full disk is no obstacle to reading.
-            let needs_mark = match tail.write(Draft::mark(end.next_position)) {
+            let needs_mark = match tail.write(&mut Draft::mark(end.next_position)) {
                 Ok(_) => false,
                 Err(WriteFailure::Full) => {
                     probe::hit(Probe::OpenedWithoutRoom);
@@ -214,7 +214,9 @@ impl EngineStore {
             visible.extend(tail.take_begun());
             let head = visible.head();
             let clock = Arc::clone(&options.clock);
-            let made = Arc::new(Writer::new(log_id, head.position, head.persisted_at, clock));
+            let memory_events = options.index.memory_events;
+            let made = Writer::new(log_id, head, clock, memory_events);
+            let made = Arc::new(made);
             let is_restoring = restore.is_some_and(|restore| !restore.is_done);
             if is_restoring {
                 probe::hit(Probe::RestoreTakenUp);
@@ -383,18 +385,22 @@ impl Shared {
 
     /// Looks up what an append rests on, where it keeps no future waiting for the disk; hands
     /// the append back.
-    async fn look_up(&self, keyed: KeyedAppend) -> (Result<Found, Error>, KeyedAppend) {
+    async fn look_up(
+        &self,
+        keyed: KeyedAppend,
+        floor: Option<Position>,
+    ) -> (Result<Found, Error>, KeyedAppend) {
         if let Some(error) = self.visible.broken() {
             return (Err(error), keyed);
         }
         if keyed.events.len() <= LOOKED_UP_INLINE
-            && let Some(found) = look_up_in_memory(&self.visible, &keyed)
+            && let Some(found) = look_up_in_memory(&self.visible, &keyed, floor)
         {
             return (found, keyed);
         }
         let (visible, keyed) = (Arc::clone(&self.visible), Arc::new(keyed));
         let asked = Arc::clone(&keyed);
-        let found = off_thread(move || look_up(&visible, &asked)).await;
+        let found = off_thread(move || look_up(&visible, &asked, floor)).await;
         (found, Arc::unwrap_or_clone(keyed))
     }
 }
@@ -453,8 +459,10 @@ impl EventStore for EngineStore {
             .map(retold_core::NewEvent::bytes)
             .sum();
         let mut keyed = KeyedAppend::new(append, &shared.visible.keys());
+        // What the writer knows is not looked up, unless it says that there is something.
+        let mut floor = Some(writer.floor());
         for _ in 0..LOOKS_MAX {
-            let (found, again) = shared.look_up(keyed).await;
+            let (found, again) = shared.look_up(keyed, floor).await;
             keyed = again;
             let looked_up = match found? {
                 Found::New(looked_up) => looked_up,
@@ -467,6 +475,7 @@ impl EventStore for EngineStore {
                 Answer::LookAgain(again) => {
                     probe::hit(Probe::LookedAgain);
                     keyed = *again;
+                    floor = None;
                 }
                 Answer::Refused(_) | Answer::Decided => unreachable!("an append has other answers"),
             }

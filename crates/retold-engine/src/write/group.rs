@@ -116,6 +116,26 @@ impl Group {
         }
     }
 
+    /// The same memory for other events, unless it is much. Everybody was answered.
+    pub(crate) fn emptied(mut self) -> Option<Group> {
+        if self.bytes.capacity() > 2 * GROUP_BYTES {
+            return None;
+        }
+        self.bytes.clear();
+        self.lengths.clear();
+        self.entries.clear();
+        self.waiters.clear();
+        Some(self)
+    }
+
+    /// Begins again with events.
+    pub(crate) fn renew(&mut self, first_position: Position) {
+        self.kind = Kind::Events;
+        self.control = Control::Silent;
+        self.first_position = first_position;
+        self.bytes.resize(HEADER_BYTES, 0);
+    }
+
     /// Whether more events may join.
     pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
         self.kind == Kind::Events && (self.is_empty() || self.bytes.len() + bytes <= GROUP_BYTES)
@@ -150,6 +170,11 @@ impl Group {
         self.control = control.expect("a decision that is written can be read");
         let length = record::encode_control(&mut self.bytes, log_id, self.first_position, json);
         self.lengths.push(length);
+    }
+
+    /// Takes back the memory of a frame that was written.
+    pub(crate) fn give_back(&mut self, draft: Draft) {
+        self.bytes = draft.bytes;
     }
 
     /// The frame, for the tail of the log.

@@ -1,4 +1,5 @@
-//! What was encoded lately: the events that a look-up among the durable ones may have missed.
+//! What was encoded lately: the events that a look-up may have missed, since they were not durable
+//! yet or lie in the table that is added to, which no look-up of an append needs to ask.
 
 use retold_core::{EventId, Position, SequenceNumber, StreamHead};
 
@@ -7,12 +8,10 @@ use crate::few::Few;
 use crate::index::StreamKey;
 use crate::planted::{self, Bug};
 
-/// Events after which a generation is closed: more than a few groups hold, and few enough to
-/// be forgotten without a pause.
-const GENERATION_EVENTS: usize = 16 * 1024;
-
 /// The ids and the heads of all events behind the floor, in two generations.
 pub(crate) struct Recent {
+    /// Events after which a generation is closed, or later: where it is not found elsewhere yet.
+    generation_events: usize,
     /// Look-ups must hold at least through here.
     floor: Position,
     older: Generation,
@@ -28,12 +27,13 @@ struct Generation {
 
 impl Recent {
     /// Knows nothing, and needs to know nothing of positions up to `floor`.
-    pub(crate) fn from(floor: Position) -> Recent {
+    pub(crate) fn from(floor: Position, generation_events: usize) -> Recent {
         let generation = || Generation {
             last: floor,
             ..Generation::default()
         };
         Recent {
+            generation_events,
             floor,
             older: generation(),
             newer: generation(),
@@ -67,9 +67,15 @@ impl Recent {
         self.newer.last = head.position;
     }
 
-    /// Forgets what has been durable, and so can be looked up, for a generation.
-    pub(crate) fn forget(&mut self, durable: Position) {
-        if self.newer.ids.len() < GENERATION_EVENTS || self.older.last > durable {
+    /// Knows nothing any more of what was encoded behind `durable`, nor needs to know what is.
+    pub(crate) fn reset(&mut self, durable: Position) {
+        *self = Recent::from(durable, self.generation_events);
+    }
+
+    /// Forgets a generation that does not reach beyond `sealed`: it is found without what is known
+    /// here.
+    pub(crate) fn forget(&mut self, sealed: Position) {
+        if self.newer.ids.len() < self.generation_events || self.older.last > sealed {
             return;
         }
         let last = self.newer.last;

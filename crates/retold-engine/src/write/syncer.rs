@@ -108,7 +108,9 @@ impl Syncer {
             group.waiters.drain(..).for_each(Waiter::settle);
         }
         let began = Instant::now();
-        let outcome = self.tail.write(group.take_draft());
+        let mut draft = group.take_draft();
+        let outcome = self.tail.write(&mut draft);
+        group.give_back(draft);
         self.visible.extend(self.tail.take_begun());
         match outcome {
             Ok(written) => {
@@ -120,22 +122,20 @@ impl Syncer {
                     self.writer.statistics.record(events, began.elapsed());
                 }
                 let frame = u32::try_from(written.frame).expect("segments are at most 4 GiB");
-                let mut entries = std::mem::take(&mut group.entries);
-                for entry in &mut entries {
+                for entry in &mut group.entries {
                     entry.location.offset += frame;
                 }
                 self.visible.decide(&group.control);
-                self.visible.publish(&entries, &written);
+                self.visible.publish(&group.entries, &written);
                 if planted::is(Bug::VisibleBeforeSync) {
                     self.tail.sync_late();
                 }
-                let head = self.visible.head();
-                self.writer
-                    .queue()
-                    .advance(head.position, head.persisted_at);
+                let sealed = self.visible.index().sealed();
+                self.writer.advance(self.visible.head(), sealed);
                 // A mark needs no other one.
                 self.needs_mark = !is_mark;
-                group.waiters.into_iter().for_each(Waiter::settle);
+                group.waiters.drain(..).for_each(Waiter::settle);
+                self.writer.keep(group);
             }
             Err(WriteFailure::Full) => {
                 probe::hit(Probe::RoomMissing);

@@ -2,11 +2,12 @@
 //! run it themselves, under a lock that is never held while the disk works.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use retold_core::{
-    Appended, Clock, ClockWarning, Error, LogId, PersistedClock, Position, RecordedEvent,
+    Appended, Clock, ClockWarning, Error, LogHead, LogId, PersistedClock, Position, RecordedEvent,
     SequenceNumber, StreamHead, Timestamp,
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -21,11 +22,16 @@ use crate::log::frame::Kind;
 use crate::planted::{self, Bug};
 use crate::probe::{self, Probe};
 
+/// Groups whose memory is kept: one is filled while another one is written.
+const SPARE_GROUPS: usize = 2;
+
 /// What is encoded but not yet durable, and what is needed to encode more.
 pub(crate) struct Writer {
     queue: Mutex<Queue>,
     /// Told when there is a group to write, or none will come any more.
     filled: Condvar,
+    /// From when on all events are known here.
+    floor: AtomicU64,
     log_id: LogId,
     clock: Arc<dyn Clock>,
     /// What the syncer counts, where the store finds it.
@@ -34,6 +40,8 @@ pub(crate) struct Writer {
 
 pub(crate) struct Queue {
     groups: VecDeque<Group>,
+    /// Groups that were written, for their memory.
+    spare: Vec<Group>,
     recent: Recent,
     next_position: Position,
     pub(crate) durable: Position,
@@ -58,17 +66,20 @@ pub(crate) enum Work {
 impl Writer {
     pub(crate) fn new(
         log_id: LogId,
-        head: Position,
-        last_persisted_at: Timestamp,
+        head: LogHead,
         clock: Arc<dyn Clock>,
+        memory_events: usize,
     ) -> Writer {
+        // Two generations reach back to where the table that events are added to begins.
+        let generation_events = (memory_events / 2).max(1);
         Writer {
             queue: Mutex::new(Queue {
                 groups: VecDeque::new(),
-                recent: Recent::from(head),
-                next_position: head + 1,
-                durable: head,
-                dates: PersistedClock::after(last_persisted_at),
+                spare: Vec::new(),
+                recent: Recent::from(head.position, generation_events),
+                next_position: head.position + 1,
+                durable: head.position,
+                dates: PersistedClock::after(head.persisted_at),
                 warning: None,
                 poisoned: None,
                 is_closed: false,
@@ -76,6 +87,7 @@ impl Writer {
                 is_restoring: false,
             }),
             filled: Condvar::new(),
+            floor: AtomicU64::new(head.position),
             log_id,
             clock,
             statistics: WriteStatistics::default(),
@@ -94,7 +106,11 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let mut queue = self.queue();
         if let Some(refusal) = queue.refusal_of(&keyed) {
-            let _ = reply.send(Answer::Refused(refusal));
+            // A repetition of what is durable is no append, and not refused.
+            let _ = reply.send(match looked_up.through < queue.durable {
+                true => Answer::LookAgain(Box::new(keyed)),
+                false => Answer::Refused(refusal),
+            });
             return answer;
         }
         match queue.judge(&keyed, looked_up) {
@@ -233,6 +249,33 @@ impl Writer {
         }
     }
 
+    /// All events behind this position are known here, durable ones too: whoever looks up what an
+    /// append rests on need not find them.
+    pub(crate) fn floor(&self) -> Position {
+        self.floor.load(Ordering::Relaxed)
+    }
+
+    /// Notes what is durable now, and up to where it can be looked up without the events that are
+    /// known here.
+    pub(crate) fn advance(&self, durable: LogHead, sealed: Position) {
+        let mut queue = self.queue();
+        queue.durable = durable.position;
+        queue.recent.forget(sealed);
+        queue.dates.observe(durable.persisted_at);
+        self.floor.store(queue.recent.floor(), Ordering::Relaxed);
+    }
+
+    /// Keeps the memory of a group whose waiters were answered, for the next ones.
+    pub(crate) fn keep(&self, group: Group) {
+        let Some(group) = group.emptied() else {
+            return;
+        };
+        let mut queue = self.queue();
+        if queue.spare.len() < SPARE_GROUPS {
+            queue.spare.push(group);
+        }
+    }
+
     /// Why an append would be refused now, if it would.
     pub(crate) fn refusal(&self) -> Option<Error> {
         let queue = self.queue();
@@ -296,7 +339,12 @@ impl Queue {
         }
         let events = keyed.append.events().iter();
         let known = events.filter_map(|event| self.recent.position_of(&event.metadata.event_id));
-        if let Some(at) = known.max() {
+        // What a durable one says may be answer enough.
+        let either = |one: Position, other: Position| match one.min(other) {
+            least if least <= self.durable => least,
+            _ => one.max(other),
+        };
+        if let Some(at) = known.reduce(either) {
             return Judgement::Known { at };
         }
         let mut rests_on = 0;
@@ -327,8 +375,7 @@ impl Queue {
             .back()
             .is_some_and(|group| group.has_room_for(bytes))
         {
-            self.groups
-                .push_back(Group::new(Kind::Events, self.next_position));
+            self.push_group();
         }
         let group = self.groups.back_mut().expect("a group was pushed");
         if !group.is_empty() {
@@ -356,6 +403,18 @@ impl Queue {
         });
     }
 
+    /// Begins a group of events.
+    fn push_group(&mut self) {
+        let group = match self.spare.pop() {
+            Some(mut group) => {
+                group.renew(self.next_position);
+                group
+            }
+            None => Group::new(Kind::Events, self.next_position),
+        };
+        self.groups.push_back(group);
+    }
+
     /// Gives an answer at once where it rests on durable events, else with the group that
     /// comes after all that it rests on.
     fn answer(&mut self, waiter: Waiter) {
@@ -366,8 +425,7 @@ impl Queue {
         }
         probe::hit(Probe::AnswerWaited);
         if self.groups.is_empty() {
-            self.groups
-                .push_back(Group::new(Kind::Events, self.next_position));
+            self.push_group();
         }
         let group = self.groups.back_mut().expect("a group was pushed");
         group.waiters.push(waiter);
@@ -385,18 +443,11 @@ impl Queue {
         date
     }
 
-    /// Notes that everything up to `durable` can be looked up now.
-    pub(crate) fn advance(&mut self, durable: Position, last_persisted_at: Timestamp) {
-        self.durable = durable;
-        self.recent.forget(durable);
-        self.dates.observe(last_persisted_at);
-    }
-
     /// Takes back all that was encoded but not written, so that appends can go on from what
     /// is durable, and hands out the groups that will not be written.
     pub(crate) fn rewind(&mut self) -> VecDeque<Group> {
         if !planted::is(Bug::FailedStateKept) {
-            self.recent = Recent::from(self.durable);
+            self.recent.reset(self.durable);
         }
         self.next_position = self.durable + 1;
         std::mem::take(&mut self.groups)

@@ -3,7 +3,10 @@
 //! line lies in follows from the highest bits of the hash, so a filter is written page by page
 //! from keys in their order.
 
+use smallvec::SmallVec;
+
 use crate::index::keys::{SHORT_BITS, ShortHash};
+use crate::log::coding::array;
 use crate::planted::{self, Bug};
 
 /// Bytes of a line.
@@ -53,41 +56,133 @@ pub(super) fn page_of(hash: ShortHash, pages: u32) -> u32 {
     ((u128::from(hash) * u128::from(pages)) >> SHORT_BITS) as u32
 }
 
+/// A hash, and what follows from it for filters of every size. In the order of the hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FilterKey {
+    pub(crate) hash: ShortHash,
+    /// Chooses the line of a page.
+    line: u32,
+    /// Chooses the bits of a line.
+    bits: u64,
+}
+
+impl FilterKey {
+    pub(crate) fn new(hash: ShortHash) -> FilterKey {
+        // The highest bits are alike within a page.
+        let mixed = mix(hash);
+        FilterKey {
+            hash,
+            line: (mixed >> 32) as u32,
+            bits: mix(mixed),
+        }
+    }
+
+    /// The line of the key, of so many in its page.
+    fn line(&self, lines: usize) -> usize {
+        ((u64::from(self.line) * lines as u64) >> 32) as usize
+    }
+
+    /// The bits of the key in its line.
+    fn bits(&self, probes: u64) -> impl Iterator<Item = usize> + use<> {
+        let bits = self.bits;
+        let nth = move |nth| (bits >> (nth * u64::from(LINE_BITS))) as usize % (LINE_BYTES * 8);
+        // A forged header may say anything.
+        (0..probes.min(PROBES_MAX)).map(nth)
+    }
+}
+
 /// Notes a key.
 pub(super) fn insert(payload: &mut [u8], hash: ShortHash, probes: u64) {
     if planted::is(Bug::FilterForgets) && hash.is_multiple_of(4) {
         return;
     }
-    let (line, bits) = place(payload.len(), hash, probes);
-    for bit in bits {
+    let key = FilterKey::new(hash);
+    let line = key.line(payload.len() / LINE_BYTES) * LINE_BYTES;
+    for bit in key.bits(probes) {
         payload[line + bit / 8] |= 1 << (bit % 8);
     }
 }
 
-/// Whether a key may have been noted.
-pub(super) fn may_hold(payload: &[u8], hash: ShortHash, probes: u64) -> bool {
-    let (line, bits) = place(payload.len(), hash, probes);
+/// Whether a key may have been noted in a page.
+pub(super) fn may_hold(payload: &[u8], key: &FilterKey, probes: u64) -> bool {
+    let line = key.line(payload.len() / LINE_BYTES) * LINE_BYTES;
     let line = &payload[line..line + LINE_BYTES];
-    // All are looked at: where to stop early could not be foretold, and what comes next would wait.
-    bits.fold(true, |may_hold, bit| {
-        may_hold & (line[bit / 8] & (1 << (bit % 8)) != 0)
-    })
+    Line::read(line).may_hold(key, probes)
 }
 
-/// Where the line of a key begins, and the bits of the key in it.
-fn place(
-    payload_bytes: usize,
-    hash: ShortHash,
-    probes: u64,
-) -> (usize, impl Iterator<Item = usize>) {
-    let lines = (payload_bytes / LINE_BYTES) as u64;
-    // The highest bits are alike within a page.
-    let mixed = mix(hash);
-    let line = (((mixed >> 32) * lines) >> 32) as usize * LINE_BYTES;
-    let bits = mix(mixed);
-    let nth = move |nth| (bits >> (nth * u64::from(LINE_BITS))) as usize % (LINE_BYTES * 8);
-    // A forged header may say anything.
-    (line, (0..probes.min(PROBES_MAX)).map(nth))
+/// A line, where the processor takes it from memory in one piece.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+pub(super) struct Line([u64; LINE_BYTES / 8]);
+
+impl Line {
+    fn read(bytes: &[u8]) -> Line {
+        let mut words = bytes.chunks_exact(8).map(array).map(u64::from_le_bytes);
+        Line(std::array::from_fn(|_| words.next().unwrap_or(0)))
+    }
+
+    fn may_hold(&self, key: &FilterKey, probes: u64) -> bool {
+        // All are looked at: where to stop early could not be foretold, and what comes next
+        // would wait.
+        key.bits(probes).fold(true, |may_hold, bit| {
+            may_hold & ((self.0[bit / 64] >> (bit % 64)) & 1 != 0)
+        })
+    }
+}
+
+/// A filter in memory.
+#[derive(Default)]
+pub(super) struct Lines {
+    pages: u32,
+    /// Lines of a page.
+    in_page: usize,
+    lines: Vec<Line>,
+}
+
+/// Keys that are looked up at once.
+pub(super) const AT_ONCE: usize = 64;
+
+impl Lines {
+    pub(super) fn new(pages: u32, payload_bytes: usize) -> Lines {
+        let in_page = payload_bytes / LINE_BYTES;
+        Lines {
+            pages,
+            in_page,
+            lines: Vec::with_capacity(pages as usize * in_page),
+        }
+    }
+
+    /// Adds what the next page holds.
+    pub(super) fn push(&mut self, payload: &[u8]) {
+        let lines = payload.chunks_exact(LINE_BYTES).map(Line::read);
+        self.lines.extend(lines);
+    }
+
+    /// The line of a key. It is on its way from memory from here on.
+    pub(super) fn touch(&self, key: &FilterKey) -> &Line {
+        let page = page_of(key.hash, self.pages) as usize;
+        let line = &self.lines[page * self.in_page + key.line(self.in_page)];
+        std::hint::black_box(line.0[0]);
+        line
+    }
+
+    /// Which of some keys, at most [`AT_ONCE`], may have been noted: a bit for each.
+    pub(super) fn may_hold<'a>(
+        &self,
+        keys: impl Iterator<Item = &'a FilterKey> + Clone,
+        probes: u64,
+    ) -> u64 {
+        let mut lines: SmallVec<[&Line; AT_ONCE]> = SmallVec::new();
+        // All lines are on their way from memory before one is waited for.
+        for key in keys.clone() {
+            lines.push(self.touch(key));
+        }
+        let mut held = 0;
+        for ((nth, key), line) in keys.enumerate().zip(lines) {
+            held |= u64::from(line.may_hold(key, probes)) << nth;
+        }
+        held
+    }
 }
 
 /// The finalizer of SplitMix64 (Steele, Lea and Flood, 2014).
@@ -117,8 +212,20 @@ mod tests {
             for key in &keys {
                 insert(&mut filter[page(key)], *key, size.probes);
             }
-            let may_hold = |key: &ShortHash| may_hold(&filter[page(key)], *key, size.probes);
+            let mut kept = Lines::new(pages, payload_bytes);
+            filter.iter().for_each(|page| kept.push(page));
+            let may_hold = |hash: &ShortHash| {
+                let key = FilterKey::new(*hash);
+                let may_hold = may_hold(&filter[page(hash)], &key, size.probes);
+                assert_eq!(kept.may_hold([key].iter(), size.probes) == 1, may_hold);
+                may_hold
+            };
             assert!(keys.iter().all(may_hold));
+            for keys in keys.chunks(AT_ONCE) {
+                let keys: Vec<_> = keys.iter().map(|hash| FilterKey::new(*hash)).collect();
+                let held = kept.may_hold(keys.iter(), size.probes);
+                assert_eq!(held.count_ones() as usize, keys.len());
+            }
             let others = (0..50_000_u64).map(|nth| mix(!nth) >> 16);
             let misled = others.filter(may_hold).count() as f64 / 50_000.0;
             assert!(

@@ -3,13 +3,20 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Fault, Held, PAGES_AT_ONCE, Reach, Run, Section, filter};
-use crate::index::keys::ShortHash;
+use super::filter::{self, FilterKey, Lines};
+use super::{Fault, Held, PAGES_AT_ONCE, Reach, Run, Section};
 
-/// What the pages of both filters hold, one after the other.
+/// What both filters hold.
 pub(crate) struct Filters {
-    ids: Vec<u8>,
-    streams: Vec<u8>,
+    ids: Lines,
+    streams: Lines,
+}
+
+impl Filters {
+    /// Has the line of an id taken from memory, and does not wait for it.
+    pub(super) fn touch_id(&self, key: &FilterKey) {
+        self.ids.touch(key);
+    }
 }
 
 impl Run {
@@ -37,18 +44,16 @@ impl Run {
         pages.iter().sum()
     }
 
-    fn whole(&self, section: Section) -> Result<Vec<u8>, Fault> {
+    fn whole(&self, section: Section) -> Result<Lines, Fault> {
         let place = self.header.section(section);
         let end = place.first_page + place.pages;
-        let mut payloads = Vec::new();
+        let mut lines = Lines::new(place.pages, self.header.payload_bytes());
         for first in (place.first_page..end).step_by(PAGES_AT_ONCE as usize) {
             for page in self.read_pages(first, PAGES_AT_ONCE.min(end - first))? {
-                payloads.extend_from_slice(page.payload());
+                lines.push(page.payload());
             }
         }
-        // It stays for long.
-        payloads.shrink_to_fit();
-        Ok(payloads)
+        Ok(lines)
     }
 
     /// The filter in front of a section, which may be among those that are kept.
@@ -60,8 +65,8 @@ impl Run {
             pages: place.pages,
             probes: place.entries,
             kept: kept.map(|kept| match section {
-                Section::IdFilter => &*kept.ids,
-                _ => &*kept.streams,
+                Section::IdFilter => &kept.ids,
+                _ => &kept.streams,
             }),
             held: self.hold(),
         }
@@ -74,25 +79,36 @@ pub(super) struct Filter<'a> {
     section: Section,
     pages: u32,
     probes: u64,
-    kept: Option<&'a [u8]>,
+    kept: Option<&'a Lines>,
     held: Held<'a>,
 }
 
 impl Filter<'_> {
     /// Whether the run may hold a key.
-    pub(super) fn may_hold(&mut self, hash: ShortHash, reach: Reach) -> Result<bool, Fault> {
+    pub(super) fn may_hold(&mut self, key: &FilterKey, reach: Reach) -> Result<bool, Fault> {
+        let held = self.may_hold_some(std::iter::once(key), reach)?;
+        Ok(held != 0)
+    }
+
+    /// Which of some keys, at most [`filter::AT_ONCE`], the run may hold: a bit for each.
+    pub(super) fn may_hold_some<'k>(
+        &mut self,
+        keys: impl Iterator<Item = &'k FilterKey> + Clone,
+        reach: Reach,
+    ) -> Result<u64, Fault> {
         if self.pages == 0 {
-            return Ok(false);
+            return Ok(0);
         }
-        let page = filter::page_of(hash, self.pages);
-        if let Some(payloads) = self.kept {
-            let bytes = self.run.header.payload_bytes();
-            let from = page as usize * bytes;
-            let payload = &payloads[from..from + bytes];
-            return Ok(filter::may_hold(payload, hash, self.probes));
+        if let Some(kept) = self.kept {
+            return Ok(kept.may_hold(keys, self.probes));
         }
-        let page = self.run.header.section(self.section).first_page + page;
-        let payload = self.run.held(page, reach, &mut self.held)?.payload();
-        Ok(filter::may_hold(payload, hash, self.probes))
+        let first_page = self.run.header.section(self.section).first_page;
+        let mut held = 0;
+        for (nth, key) in keys.enumerate() {
+            let page = first_page + filter::page_of(key.hash, self.pages);
+            let payload = self.run.held(page, reach, &mut self.held)?.payload();
+            held |= u64::from(filter::may_hold(payload, key, self.probes)) << nth;
+        }
+        Ok(held)
     }
 }

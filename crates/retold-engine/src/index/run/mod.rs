@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use retold_core::{Position, StreamId};
+use smallvec::SmallVec;
 
 use super::Location;
 use super::cache::PageCache;
@@ -32,6 +33,7 @@ use kept::Filter;
 use page::Shape;
 
 pub(crate) use build::{BuildError, Building};
+pub(crate) use filter::FilterKey;
 pub(crate) use header::{HEADER_BYTES, Header, Section};
 pub(crate) use kept::Filters;
 pub(crate) use page::{PAGE_BYTES_MAX, PAGE_BYTES_MIN, Page};
@@ -136,6 +138,19 @@ impl Run {
         Ok(())
     }
 
+    /// Whether an event id is not outside of those of the run.
+    fn may_hold(&self, asked: &AskedId) -> bool {
+        let (least, greatest) = self.header.ids;
+        (least..=greatest).contains(&asked.event_id)
+    }
+
+    /// Has the lines of a filter that is kept taken from memory, and does not wait for them.
+    pub(crate) fn touch_ids(&self, asked: &[AskedId], filters: &Filters) {
+        for asked in asked.iter().filter(|asked| self.may_hold(asked)) {
+            filters.touch_id(&asked.key);
+        }
+    }
+
     /// Adds where some event ids may stand. They come in the order of their hashes, so that each
     /// page is asked for once.
     pub(crate) fn find_ids(
@@ -145,15 +160,19 @@ impl Run {
         reach: Reach,
         found: &mut Vec<(usize, Position)>,
     ) -> Result<(), Fault> {
-        let (least, greatest) = self.header.ids;
         let mut filter = self.filter(Section::IdFilter, filters);
         if filters.is_none() {
             self.asked.fetch_add(asked.len() as u64, Ordering::Relaxed);
         }
-        for asked in asked {
-            let is_within = asked.event_id >= least && asked.event_id <= greatest;
-            if is_within && filter.may_hold(asked.hash, reach)? {
-                let listed = self.listed(Section::Ids, asked.hash, 0, usize::MAX, reach)?;
+        for asked in asked.chunks(filter::AT_ONCE) {
+            let within: SmallVec<[&AskedId; filter::AT_ONCE]> =
+                asked.iter().filter(|asked| self.may_hold(asked)).collect();
+            let keys = within.iter().map(|asked| &asked.key);
+            let mut held = filter.may_hold_some(keys, reach)?;
+            while held != 0 {
+                let asked = within[held.trailing_zeros() as usize];
+                held &= held - 1;
+                let listed = self.listed(Section::Ids, asked.key.hash, 0, usize::MAX, reach)?;
                 found.extend(listed.into_iter().map(|position| (asked.place, position)));
             }
         }
@@ -189,7 +208,7 @@ impl Run {
         filter: &mut Filter<'_>,
         streams: &mut Held<'_>,
     ) -> Result<Option<Span>, Fault> {
-        if !filter.may_hold(short(key), reach)? {
+        if !filter.may_hold(&FilterKey::new(short(key)), reach)? {
             return Ok(None);
         }
         let at = self.lower_bound(Section::Streams, key, reach, streams)?;

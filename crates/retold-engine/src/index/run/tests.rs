@@ -120,7 +120,7 @@ fn ask_all(run: Run) {
 
 fn found(run: &Run, event_id: Uuid, hash: ShortHash) -> Result<Vec<(usize, Position)>, Fault> {
     let asked = AskedId {
-        hash,
+        key: FilterKey::new(hash),
         event_id,
         place: 0,
     };

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use session::{Arguments, play};
 
-use crate::targets::{evento, http, nats, null, retold, umadb};
+use crate::targets::{evento, http, nats, null, retold, shared, umadb};
 
 /// Names the program that plays the session of sqlite-es: it links another release of SQLite.
 const SQLITE_ES: &str = "SQLITE_ES_PROGRAM";
@@ -22,6 +22,7 @@ pub(crate) enum Contestant {
     SqliteEs,
     Evento,
     RetoldHttp,
+    RetoldShared,
     Umadb,
     Nats,
 }
@@ -35,12 +36,13 @@ pub(crate) enum Place {
 
 impl Contestant {
     /// In the order of the tables.
-    pub(crate) const ALL: [Contestant; 7] = [
+    pub(crate) const ALL: [Contestant; 8] = [
         Contestant::Retold,
         Contestant::Null,
         Contestant::SqliteEs,
         Contestant::Evento,
         Contestant::RetoldHttp,
+        Contestant::RetoldShared,
         Contestant::Umadb,
         Contestant::Nats,
     ];
@@ -53,6 +55,7 @@ impl Contestant {
             Contestant::SqliteEs => "sqlite-es",
             Contestant::Evento => "evento on fjall",
             Contestant::RetoldHttp => "Retold over HTTP",
+            Contestant::RetoldShared => "Retold, 16 connections",
             Contestant::Umadb => "UmaDB",
             Contestant::Nats => "NATS JetStream",
         }
@@ -86,6 +89,11 @@ impl Contestant {
                  (`Prefer: return=minimal`); many batches as the lines of one body, with a summary at \
                  the end; readers parse each line"
             }
+            Contestant::RetoldShared => {
+                "the same program; appenders share 16 connections of HTTP/1.1, as those of UmaDB and \
+                 NATS do: each append is a line of a bulk append that goes on, and is answered by a \
+                 line of its own once it is durable"
+            }
             Contestant::Umadb => {
                 "gRPC; an aggregate is a tag, and the append is refused if there are events of \
                  it since; event ids are compared where that condition fails; 16 connections"
@@ -101,21 +109,27 @@ impl Contestant {
     /// How it is reached.
     pub(crate) fn place(self) -> Place {
         match self {
-            Contestant::RetoldHttp | Contestant::Umadb | Contestant::Nats => Place::Network,
+            Contestant::RetoldHttp
+            | Contestant::RetoldShared
+            | Contestant::Umadb
+            | Contestant::Nats => Place::Network,
             _ => Place::InProcess,
         }
     }
 
     /// Whether it is ours.
     pub(crate) fn is_ours(self) -> bool {
-        matches!(self, Contestant::Retold | Contestant::RetoldHttp)
+        matches!(
+            self,
+            Contestant::Retold | Contestant::RetoldHttp | Contestant::RetoldShared
+        )
     }
 
     /// The program that plays its session, with the arguments that choose it.
     pub(crate) fn program(self) -> anyhow::Result<(PathBuf, Vec<String>)> {
         let needed = match self {
             Contestant::SqliteEs => Some(SQLITE_ES),
-            Contestant::RetoldHttp => Some(http::PROGRAM),
+            Contestant::RetoldHttp | Contestant::RetoldShared => Some(http::PROGRAM),
             Contestant::Umadb => Some(umadb::PROGRAM),
             Contestant::Nats => Some(nats::PROGRAM),
             Contestant::Retold | Contestant::Null | Contestant::Evento => None,
@@ -143,6 +157,7 @@ impl Contestant {
             Contestant::Null => play::<null::Null>(arguments).await,
             Contestant::Evento => play::<evento::Evento>(arguments).await,
             Contestant::RetoldHttp => play::<http::Http>(arguments).await,
+            Contestant::RetoldShared => play::<shared::Shared>(arguments).await,
             Contestant::Umadb => play::<umadb::UmaDb>(arguments).await,
             Contestant::Nats => play::<nats::Nats>(arguments).await,
             Contestant::SqliteEs => bail!("play sqlite-es: it is a program of its own"),

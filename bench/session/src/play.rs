@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 
+use crate::event::BATCH;
 use crate::point::{Answer, Figures, Point};
 use crate::target::Target;
 use crate::workload::{CONTIGUOUS, SCATTERED, Workload};
@@ -100,6 +101,8 @@ impl<T: Target> Session<'_, T> {
                 bytes(size as f64 / self.workload.events() as f64)
             }
             Point::Memory => bytes(target.resident_bytes()? as f64),
+            Point::Append { events, .. } if events > T::EVENTS_MAX => Answer::NotOffered,
+            Point::Bulk { .. } if BATCH > T::EVENTS_MAX => Answer::NotOffered,
             Point::Append { appenders, events } => {
                 let lasting = self.lasting;
                 Answer::Figures(

@@ -19,6 +19,9 @@ pub trait Target: Send + Sync + Sized + 'static {
     /// What receives new events.
     type Subscriber: Subscriber;
 
+    /// Events of a call at most; points with more are not offered.
+    const EVENTS_MAX: usize = usize::MAX;
+
     /// Opens the store, or starts its server, on a folder that may hold it already.
     fn open(folder: &Path) -> impl Future<Output = anyhow::Result<Self>> + Send;
 

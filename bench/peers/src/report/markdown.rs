@@ -242,7 +242,7 @@ fn size(text: &mut String, report: &Report) {
     let mut table = Table::new(&["store", "bytes an event on disk, closed", "resident memory"]);
     for place in [Place::InProcess, Place::Network] {
         for contestant in report.participants(place) {
-            if contestant == Contestant::Null {
+            if matches!(contestant, Contestant::Null | Contestant::RetoldShared) {
                 continue;
             }
             let Some(rest) = report.medians(Point::Rest, contestant) else {
@@ -268,10 +268,11 @@ fn size(text: &mut String, report: &Report) {
     }
 }
 
-/// What Retold gave in a place.
+/// What Retold gave in a place; the most, where it is measured in two ways.
 fn ours(report: &Report, point: Point, place: Place) -> Option<Medians> {
-    let ours = report.participants(place).find(|it| it.is_ours())?;
-    report.medians(point, ours)
+    let ours = report.participants(place).filter(|it| it.is_ours());
+    let medians = ours.filter_map(|ours| report.medians(point, ours));
+    medians.max_by(|one, other| one.value.total_cmp(&other.value))
 }
 
 fn beside(contestant: Contestant, ours: Option<Medians>, of: impl Fn(Medians) -> f64) -> String {

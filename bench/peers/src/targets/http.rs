@@ -229,6 +229,11 @@ impl Target for Http {
 }
 
 impl Http {
+    /// Where it listens.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     async fn is_ready(&self) -> anyhow::Result<bool> {
         let mut connection = self.connect().await?;
         let request = Request::builder()
@@ -315,23 +320,31 @@ impl Http {
         let status = response.status();
         ensure!(status.is_success(), "get {path}: {status}");
         Ok(Lines {
-            body: response.into_body(),
-            buffer: BytesMut::new(),
-            _connection: connection,
+            _connection: Some(connection),
+            ..Lines::of(response.into_body())
         })
     }
 }
 
 /// Lines of a body that is being received.
-struct Lines {
+pub(super) struct Lines {
     body: Incoming,
     buffer: BytesMut,
-    _connection: Connection,
+    /// What nothing else is asked over.
+    _connection: Option<Connection>,
 }
 
 impl Lines {
+    pub(super) fn of(body: Incoming) -> Lines {
+        Lines {
+            body,
+            buffer: BytesMut::new(),
+            _connection: None,
+        }
+    }
+
     /// The next line without its end; none after the last.
-    async fn next(&mut self) -> anyhow::Result<Option<Bytes>> {
+    pub(super) async fn next(&mut self) -> anyhow::Result<Option<Bytes>> {
         let mut searched = 0;
         loop {
             let found = memchr::memchr(b'\n', &self.buffer[searched..]);
@@ -373,7 +386,7 @@ fn stream(aggregate: usize) -> String {
 }
 
 /// Events of one stream or of many, as lines.
-fn lines(events: &[Event]) -> anyhow::Result<Bytes> {
+pub(super) fn lines(events: &[Event]) -> anyhow::Result<Bytes> {
     let mut lines = String::new();
     for event in events {
         let mut line = body(event)?;

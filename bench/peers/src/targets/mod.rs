@@ -5,4 +5,5 @@ pub(crate) mod http;
 pub(crate) mod nats;
 pub(crate) mod null;
 pub(crate) mod retold;
+pub(crate) mod shared;
 pub(crate) mod umadb;

@@ -76,6 +76,31 @@ async fn each_line_has_its_result_in_order() {
 }
 
 #[tokio::test]
+async fn who_prefers_little_is_answered_without_the_events() {
+    let prefer = [
+        ("content-type", "application/x-ndjson"),
+        ("prefer", "return=minimal"),
+    ];
+    let (whole, little) = (service().await, service().await);
+    let whole = whole.post_lines("/v1/events", mixed()).await;
+    let asked = request(Method::POST, "/v1/events", &prefer, mixed().into());
+    let little = little.send(asked).await;
+    little.expect_status(200);
+    assert_eq!(little.header("preference-applied"), Some("return=minimal"));
+    let (whole, little) = (whole.lines(), little.lines());
+    assert_eq!(whole.len(), little.len());
+    for (whole, little) in whole.iter().zip(&little) {
+        match &whole["event"] {
+            Value::Null => assert_eq!(little["code"], whole["code"]),
+            event => assert_eq!(
+                *little,
+                json!({"isNew": whole["isNew"], "position": event["position"]})
+            ),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_summary_counts_and_names_the_refused_lines() {
     let service = service().await;
     let answer = service

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
-use retold::{EventRef, RecordedEvent};
+use retold::{EventRef, Position, RecordedEvent};
 
 use super::json::{json_text, with_location, written};
 
@@ -75,8 +75,7 @@ fn answer(
     let mut json = Vec::new();
     match events.last() {
         Some(last) if is_minimal => {
-            begin(&mut json, is_new);
-            json.extend_from_slice(format!(r#","position":{}}}"#, last.position).as_bytes());
+            write_minimal(&mut json, is_new, last.position);
         }
         _ => {
             json.reserve(events.len() * EVENT_BYTES);
@@ -85,13 +84,25 @@ fn answer(
     }
     let mut response = json_text(written(is_new), json);
     if is_minimal {
-        let applied = HeaderValue::from_static(MINIMAL);
-        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+        response = applied_minimal(response);
     }
     match events.first() {
         Some(first) => with_location(response, &first.metadata.event_id),
         None => response,
     }
+}
+
+/// Adds no more than is new to the client, as JSON.
+pub(crate) fn write_minimal(json: &mut Vec<u8>, is_new: bool, position: Position) {
+    begin(json, is_new);
+    json.extend_from_slice(format!(r#","position":{position}}}"#).as_bytes());
+}
+
+/// Tells the client that it is answered with no more.
+pub(crate) fn applied_minimal(mut response: Response) -> Response {
+    let applied = HeaderValue::from_static(MINIMAL);
+    response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+    response
 }
 
 fn begin(json: &mut Vec<u8>, is_new: bool) {
@@ -101,7 +112,7 @@ fn begin(json: &mut Vec<u8>, is_new: bool) {
 
 /// Whether the first preference about what is returned is for little. Other preferences are
 /// passed over, as the RFC asks.
-fn prefers_minimal(headers: &HeaderMap) -> bool {
+pub(crate) fn prefers_minimal(headers: &HeaderMap) -> bool {
     let lists = headers.get_all(PREFER).iter();
     let lists = lists.filter_map(|list| list.to_str().ok());
     let mut preferences = lists.flat_map(|list| list.split(','));

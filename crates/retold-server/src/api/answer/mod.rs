@@ -7,7 +7,9 @@ mod ndjson;
 mod problem;
 mod sse;
 
-pub(crate) use appended::{AppendedOne, AppendedSeveral};
+pub(crate) use appended::{
+    AppendedOne, AppendedSeveral, applied_minimal, prefers_minimal, write_minimal,
+};
 pub(crate) use errors::Code;
 pub(crate) use json::{etag, json, with_sequence, written};
 pub(crate) use ndjson::{EventPages, NDJSON, ndjson, write_line};

@@ -8,7 +8,6 @@ use tokio::task::{JoinError, JoinHandle};
 
 use super::appending::{Appender, Outcome};
 use super::gathering::Gatherer;
-use crate::App;
 use crate::api::answer::{Code, Problem};
 use crate::api::request::Trace;
 
@@ -24,10 +23,10 @@ pub(super) struct Bulk {
 }
 
 impl Bulk {
-    pub(super) fn new(app: App, trusts: bool, trace: Trace, body: Body) -> Bulk {
+    pub(super) fn new(appender: Appender, trace: Trace, body: Body) -> Bulk {
         Bulk {
             gatherer: Gatherer::new(trace, body),
-            appender: Arc::new(Appender { app, trusts }),
+            appender: Arc::new(appender),
             appending: None,
         }
     }

@@ -1,7 +1,7 @@
 //! What a bulk append does with lines: streams side by side, the lines of one in their order.
 
 use futures::future::join_all;
-use retold::{Appended, Expected, RecordedEvent};
+use retold::{Appended, Expected, Position, RecordedEvent};
 use tokio::time::{Instant, sleep};
 
 use super::gathering::{Gathered, Parsed};
@@ -15,13 +15,23 @@ pub(super) struct Outcome {
     pub(super) result: LineResult,
 }
 
-/// Whether the event is new, and the event; or why it was refused.
-type LineResult = Result<(bool, RecordedEvent), Problem>;
+/// What an event came to; or why it was refused.
+type LineResult = Result<Done, Problem>;
+
+/// An event that stands in the log.
+pub(super) struct Done {
+    pub(super) is_new: bool,
+    pub(super) position: Position,
+    /// The event itself, where that is asked for.
+    pub(super) event: Option<Box<RecordedEvent>>,
+}
 
 /// Appends lines that are events.
 pub(super) struct Appender {
     pub(super) app: App,
     pub(super) trusts: bool,
+    /// Whether the events are asked for.
+    pub(super) wants_events: bool,
 }
 
 impl Appender {
@@ -67,8 +77,13 @@ impl Appender {
             }
             match self.append_run(run).await {
                 Ok(Appended { is_new, events }) => {
+                    let done = |event: RecordedEvent| Done {
+                        is_new,
+                        position: event.position,
+                        event: self.wants_events.then(|| Box::new(event)),
+                    };
                     let events = run.iter().zip(events);
-                    results.extend(events.map(|(line, event)| (line.at, Ok((is_new, event)))));
+                    results.extend(events.map(|(line, event)| (line.at, Ok(done(event)))));
                 }
                 Err(problem) if problem.code == Code::Busy => return Err(problem),
                 // What may have been written is not asked for again: a log that failed would say

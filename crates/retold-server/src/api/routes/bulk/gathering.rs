@@ -1,6 +1,7 @@
 //! What a bulk append reads: the lines that are at hand, by their streams.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher as _;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -28,9 +29,61 @@ pub(super) struct Gathered {
     pub(super) refused: Vec<(usize, Problem)>,
     /// Those of each stream, in their order.
     pub(super) chains: Vec<Vec<Parsed>>,
-    chain_of_stream: HashMap<StreamId, usize, RandomState>,
+    /// By the hashes of the streams' names.
+    chain_of_stream: HashMap<u64, usize, RandomState>,
+    /// Filled once there are several chains.
     chain_of_id: HashMap<EventId, usize, RandomState>,
+    /// The chain of the last line that is an event.
+    last_chain: usize,
     bytes: usize,
+}
+
+impl Gathered {
+    /// Adds an event to the chain of its stream; gives it back where it has to wait for what was
+    /// gathered before.
+    fn add(&mut self, parsed: Parsed) -> Option<Parsed> {
+        let Some(chain) = self.chain_of(&parsed.event.stream) else {
+            return Some(parsed);
+        };
+        // Streams are appended side by side; the same id in two of them must be judged in the
+        // order of the lines.
+        if self.chain_of_id(parsed.event.metadata.event_id, chain) != chain {
+            return Some(parsed);
+        }
+        if chain == self.chains.len() {
+            self.chains.push(Vec::new());
+        }
+        self.chains[chain].push(parsed);
+        self.last_chain = chain;
+        None
+    }
+
+    /// The chain of a stream, which may be one that is yet to be begun; none where another stream
+    /// has the same hash.
+    fn chain_of(&mut self, stream: &StreamId) -> Option<usize> {
+        let is_of = |chain: &Vec<Parsed>| chain[0].event.stream == *stream;
+        // Neighbours are often of one stream.
+        if self.chains.get(self.last_chain).is_some_and(is_of) {
+            return Some(self.last_chain);
+        }
+        let unused = self.chains.len();
+        let hash = self.chain_of_stream.hasher().hash_one(stream);
+        let chain = *self.chain_of_stream.entry(hash).or_insert(unused);
+        self.chains.get(chain).is_none_or(is_of).then_some(chain)
+    }
+
+    /// The chain that an id stands in; the one given where it is met for the first time.
+    fn chain_of_id(&mut self, id: EventId, chain: usize) -> usize {
+        if chain == 0 && self.chains.len() <= 1 {
+            return chain;
+        }
+        if self.chain_of_id.is_empty() {
+            let ids = self.chains[0].iter();
+            let ids = ids.map(|line| (line.event.metadata.event_id, 0));
+            self.chain_of_id.extend(ids);
+        }
+        *self.chain_of_id.entry(id).or_insert(chain)
+    }
 }
 
 /// Gathers lines.
@@ -105,20 +158,10 @@ impl Gatherer {
         let gathered = &mut self.gathered;
         match parsed {
             Ok(parsed) => {
-                let unused = gathered.chains.len();
-                let stream = parsed.event.stream.clone();
-                let id = parsed.event.metadata.event_id;
-                let chain = *gathered.chain_of_stream.entry(stream).or_insert(unused);
-                // Streams are appended side by side; the same id in two of them must be judged
-                // in the order of the lines.
-                if *gathered.chain_of_id.entry(id).or_insert(chain) != chain {
+                if gathered.add(parsed).is_some() {
                     self.put_back = Some(line);
                     return;
                 }
-                if chain == unused {
-                    gathered.chains.push(Vec::new());
-                }
-                gathered.chains[chain].push(parsed);
             }
             Err(problem) => gathered.refused.push((gathered.numbers.len(), problem)),
         }

@@ -15,10 +15,12 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use self::ahead::Bulk;
-use self::appending::Outcome;
+use self::appending::{Appender, Done, Outcome};
 use super::events::trusts;
 use crate::App;
-use crate::api::answer::{AppendedOne, NDJSON, Problem, json, write_line};
+use crate::api::answer::{
+    AppendedOne, NDJSON, Problem, applied_minimal, json, prefers_minimal, write_line, write_minimal,
+};
 use crate::api::limits::{REFUSED_LINES_MAX, UNREAD_TIME_MAX};
 use crate::api::request::{Parameters, SentNdjson, Trace};
 use crate::api::schema;
@@ -32,7 +34,7 @@ const UNREAD_PARTS_MAX: usize = 1;
     post,
     path = "/v1/events",
     tag = "log",
-    params(schema::BulkQuery, schema::TraceParent),
+    params(schema::BulkQuery, schema::TraceParent, schema::Prefer),
     request_body(content = String, content_type = "application/x-ndjson"),
     responses(
         (status = 200, description = "A result for each line; or what they came to altogether.",
@@ -56,10 +58,17 @@ pub(crate) async fn append_lines(
         Some(_) => return Err(Problem::invalid("results", "must be lines or summary")),
     };
     parameters.finish()?;
-    let bulk = Bulk::new(app, trusts, Trace::of(&headers), body);
-    match is_summary {
-        true => summary(bulk).await,
-        false => Ok(streamed(bulk)),
+    let is_minimal = !is_summary && prefers_minimal(&headers);
+    let appender = Appender {
+        app,
+        trusts,
+        wants_events: !is_summary && !is_minimal,
+    };
+    let bulk = Bulk::new(appender, Trace::of(&headers), body);
+    match (is_summary, is_minimal) {
+        (true, _) => summary(bulk).await,
+        (false, true) => Ok(applied_minimal(streamed(bulk))),
+        (false, false) => Ok(streamed(bulk)),
     }
 }
 
@@ -105,9 +114,16 @@ fn result_lines(outcomes: &[Outcome]) -> Result<Bytes, Problem> {
     let mut lines = Vec::new();
     for Outcome { result, .. } in outcomes {
         match result {
-            Ok((is_new, event)) => {
+            Ok(Done {
+                is_new,
+                position,
+                event,
+            }) => {
                 let is_new = *is_new;
-                AppendedOne { is_new, event }.write_json(&mut lines);
+                match event {
+                    Some(event) => AppendedOne { is_new, event }.write_json(&mut lines),
+                    None => write_minimal(&mut lines, is_new, *position),
+                }
                 lines.push(b'\n');
             }
             Err(problem) => write_line(&mut lines, problem)?,
@@ -140,8 +156,8 @@ async fn summary(mut bulk: Bulk) -> Result<Response, Problem> {
     while let Some(outcomes) = bulk.next().await? {
         for Outcome { number, result } in outcomes {
             match result {
-                Ok((true, _)) => summary.new += 1,
-                Ok((false, _)) => summary.duplicate += 1,
+                Ok(Done { is_new: true, .. }) => summary.new += 1,
+                Ok(Done { is_new: false, .. }) => summary.duplicate += 1,
                 Err(problem) => {
                     summary.refused += 1;
                     if summary.refused_lines.len() < REFUSED_LINES_MAX {

@@ -333,6 +333,41 @@ pub struct RecordedEvent {
 }
 
 impl RecordedEvent {
+    /// The same event in memory of its own, for keeping it longer than the buffer it came from:
+    /// what a store reads shares the memory of everything that was read with it.
+    pub fn detached(&self) -> RecordedEvent {
+        let own = |text: &Text| Text::from(&**text);
+        let own_json = |json: &Json| Json::from_stored(own(json.as_text()));
+        let Metadata {
+            event_id,
+            version,
+            timestamp,
+            correlation_id,
+            causation_id,
+            actor,
+            extra,
+        } = &self.metadata;
+        let extra = extra.iter();
+        RecordedEvent {
+            stream: self.stream.detached(),
+            event_type: own(&self.event_type),
+            payload: own_json(&self.payload),
+            tags: self.tags.iter().map(own).collect(),
+            metadata: Metadata {
+                event_id: *event_id,
+                version: own(version),
+                timestamp: *timestamp,
+                correlation_id: own(correlation_id),
+                causation_id: causation_id.as_ref().map(own),
+                actor: actor.as_ref().map(own),
+                extra: extra
+                    .map(|(name, json)| (own(name), own_json(json)))
+                    .collect(),
+            },
+            ..*self
+        }
+    }
+
     /// The bytes that it counts for against [`limits::PAGE_BYTES_MAX`].
     pub fn bytes(&self) -> usize {
         bytes(

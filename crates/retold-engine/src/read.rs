@@ -32,6 +32,13 @@ impl Visible {
 
     /// A page of a stream.
     pub(crate) fn read_stream(&self, query: &StreamQuery) -> Result<StreamPage, Error> {
+        let mut step = Step::default();
+        let mut page = self.stream_page(query, &mut step)?;
+        step.next(&mut page.entries, 0);
+        Ok(page)
+    }
+
+    fn stream_page(&self, query: &StreamQuery, step: &mut Step) -> Result<StreamPage, Error> {
         query.check()?;
         let (log_head, head, from, mut to) = self.ask(|view| stream_range(view, query))?;
         let most = usize::try_from((to + 1).saturating_sub(from)).unwrap_or(usize::MAX);
@@ -61,6 +68,7 @@ impl Visible {
             }
             let positions = sequences.iter().filter_map(|(_, position)| *position);
             let positions: Vec<Position> = positions.collect();
+            step.next(&mut page.entries, positions.len());
             let mut events = self.events(&positions);
             for (sequence, position) in sequences {
                 let event = match position {
@@ -113,6 +121,13 @@ impl Visible {
 
     /// A page of the log.
     pub(crate) fn read_log(&self, query: &LogQuery) -> Result<LogPage, Error> {
+        let mut step = Step::default();
+        let mut page = self.log_page(query, &mut step)?;
+        step.next(&mut page.entries, 0);
+        Ok(page)
+    }
+
+    fn log_page(&self, query: &LogQuery, step: &mut Step) -> Result<LogPage, Error> {
         let head = self.head().position;
         query.check(head)?;
         let end = query.through.min(head).max(query.after);
@@ -131,6 +146,7 @@ impl Visible {
             let room = (query.limit - page.entries.len()).clamp(1, STEP_RECORDS);
             let (positions, complete) =
                 self.candidates(&query.filter, page.complete_through, end, room)?;
+            step.next(&mut page.entries, positions.len());
             let events = self.events(&positions);
             for (position, event) in positions.into_iter().zip(events) {
                 let entry = match event {
@@ -208,6 +224,33 @@ impl Visible {
         positions.sort_unstable();
         positions.dedup();
         Ok((positions, complete))
+    }
+}
+
+/// Records that are fetched together: each event that is kept of them keeps the memory of all.
+#[derive(Default)]
+struct Step {
+    /// Where in the page the entries of the step begin.
+    from: usize,
+    records: usize,
+}
+
+impl Step {
+    /// Goes on to the next step. Where little was kept of this one, it gets memory of its own: a
+    /// filter may let one event of a step through, and a page counts no more than that.
+    fn next(&mut self, entries: &mut [Entry], records: usize) {
+        let kept = &mut entries[self.from..];
+        if kept.len() * 2 < self.records {
+            for entry in kept {
+                if let Entry::Event(event) = entry {
+                    *event = event.detached();
+                }
+            }
+        }
+        *self = Step {
+            from: entries.len(),
+            records,
+        };
     }
 }
 

@@ -31,8 +31,8 @@ pub(super) struct Size {
 /// in memory (Dayan, Athanassoulis and Idreos, 2017).
 pub(super) fn size(keys: u64) -> Size {
     let (bits_per_key, probes) = match keys {
-        // About one look-up in a hundred is misled,
-        0..4_000_000 => (10, 6),
+        // About one look-up in three hundred is misled,
+        0..4_000_000 => (14, 7),
         // one in forty,
         4_000_000..16_000_000 => (8, 5),
         // one in fifteen.
@@ -201,7 +201,8 @@ mod tests {
     #[test]
     fn a_filter_holds_what_was_noted_and_little_else() {
         // As many bits as the largest runs have, and as the smallest.
-        for (of, misled_max) in [(u64::MAX, 0.075), (5_000_000, 0.035), (1, 0.016)] {
+        let sizes = [(u64::MAX, 0.075), (5_000_000, 0.035), (1, 0.005)];
+        for (of, misled_max) in sizes {
             let size = size(of);
             let payload_bytes = 4092;
             let keys: Vec<ShortHash> = (0..50_000_u64).map(|nth| mix(nth) >> 16).collect();

@@ -7,7 +7,7 @@ use retold::{Json, Metadata};
 const TRACEPARENT: &str = "traceparent";
 
 /// The trace of a request, if it names one.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Trace(Option<Json>);
 
 impl Trace {

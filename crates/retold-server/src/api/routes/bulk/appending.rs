@@ -8,6 +8,7 @@ use super::gathering::{Gathered, Parsed};
 use crate::App;
 use crate::api::answer::{Code, Problem};
 use crate::api::limits::{BULK_BUSY_PAUSE, BULK_BUSY_TIME_MAX};
+use crate::api::request::Trace;
 
 /// What one line came to.
 pub(super) struct Outcome {
@@ -30,6 +31,7 @@ pub(super) struct Done {
 pub(super) struct Appender {
     pub(super) app: App,
     pub(super) trusts: bool,
+    pub(super) trace: Trace,
     /// Whether the events are asked for.
     pub(super) wants_events: bool,
 }
@@ -46,7 +48,7 @@ impl Appender {
             chains,
             ..
         } = gathered;
-        let appended = join_all(chains.iter().map(|chain| self.append_chain(chain))).await;
+        let appended = join_all(chains.into_iter().map(|chain| self.append_chain(chain))).await;
         let mut results: Vec<Option<LineResult>> = numbers.iter().map(|_| None).collect();
         for (at, problem) in refused {
             results[at] = Some(Err(problem));
@@ -67,11 +69,14 @@ impl Appender {
     /// Appends the lines of one stream. Each is an append of its own, so it must not matter that
     /// several are handed to the log together: what is refused then is handed over again in
     /// halves, until the line is found that is refused by itself.
-    async fn append_chain(&self, chain: &[Parsed]) -> Result<Vec<(usize, LineResult)>, Problem> {
+    async fn append_chain(
+        &self,
+        mut chain: Vec<Parsed>,
+    ) -> Result<Vec<(usize, LineResult)>, Problem> {
         let mut results = Vec::with_capacity(chain.len());
-        let mut waiting = vec![chain];
+        let mut waiting = vec![&mut chain[..]];
         while let Some(lines) = waiting.pop() {
-            let (run, rest) = lines.split_at(at_once(lines));
+            let (run, rest) = lines.split_at_mut(at_once(lines));
             if !rest.is_empty() {
                 waiting.push(rest);
             }
@@ -90,15 +95,15 @@ impl Appender {
                 // of the second attempt that nothing was written.
                 Err(problem) if problem.code == Code::UnknownOutcome => {
                     results.extend(run.iter().map(|line| {
-                        let event_id = line.event.metadata.event_id;
-                        (line.at, Err(problem.clone().event_ids(&[event_id])))
+                        let problem = problem.clone().event_ids(&[line.event_id]);
+                        (line.at, Err(problem))
                     }));
                 }
                 // Nothing was written.
                 Err(problem) => match run {
                     [line] => results.push((line.at, Err(problem))),
                     _ => {
-                        let (first, second) = run.split_at(run.len() / 2);
+                        let (first, second) = run.split_at_mut(run.len() / 2);
                         waiting.extend([second, first]);
                     }
                 },
@@ -109,10 +114,11 @@ impl Appender {
 
     /// Appends lines in one go. While the log is busy it waits: an answer of `busy` would let
     /// later lines of the stream overtake these.
-    async fn append_run(&self, run: &[Parsed]) -> Result<Appended, Problem> {
+    async fn append_run(&self, run: &mut [Parsed]) -> Result<Appended, Problem> {
         let deadline = Instant::now() + BULK_BUSY_TIME_MAX;
         loop {
-            let events: Vec<_> = run.iter().map(|line| line.event.clone()).collect();
+            let events = run.iter_mut().map(|line| line.take_event(&self.trace));
+            let events = events.collect::<Result<Vec<_>, _>>()?;
             let call = self.app.retold().append(events).expect(run[0].expected);
             let call = match self.trusts {
                 true => call.trust_transitions(),

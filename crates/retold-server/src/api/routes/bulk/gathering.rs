@@ -16,8 +16,44 @@ use crate::api::request::{EventFields, Fields, Line, Lines, Trace, new_event, te
 pub(super) struct Parsed {
     /// Its place among the lines that were gathered with it.
     pub(super) at: usize,
-    pub(super) event: NewEvent,
+    text: Bytes,
     pub(super) expected: Expected,
+    pub(super) event_id: EventId,
+    /// None once it was handed to the log.
+    event: Option<NewEvent>,
+}
+
+impl Parsed {
+    fn new(at: usize, text: &Bytes, trace: &Trace) -> Result<Parsed, Problem> {
+        let (event, expected) = parse(text, trace)?;
+        Ok(Parsed {
+            at,
+            text: text.clone(),
+            expected,
+            event_id: event.metadata.event_id,
+            event: Some(event),
+        })
+    }
+
+    /// The event, for an attempt to append it. A second attempt is rare: the line is parsed again
+    /// then, which costs less than a copy for every attempt.
+    pub(super) fn take_event(&mut self, trace: &Trace) -> Result<NewEvent, Problem> {
+        if let Some(event) = self.event.take() {
+            return Ok(event);
+        }
+        let (event, _) = parse(&self.text, trace)?;
+        self.event_id = event.metadata.event_id;
+        Ok(event)
+    }
+}
+
+/// The event of a line, and what it expects of its stream.
+fn parse(line: &[u8], trace: &Trace) -> Result<(NewEvent, Expected), Problem> {
+    let mut fields = Fields::of_body(text(line)?)?;
+    let expected = fields.expected()?.unwrap_or(Expected::Any);
+    let event = new_event(&mut fields, None, trace)?;
+    fields.finish()?;
+    Ok((event, expected))
 }
 
 /// Lines that were gathered.
@@ -42,12 +78,13 @@ impl Gathered {
     /// Adds an event to the chain of its stream; gives it back where it has to wait for what was
     /// gathered before.
     fn add(&mut self, parsed: Parsed) -> Option<Parsed> {
-        let Some(chain) = self.chain_of(&parsed.event.stream) else {
+        let event = parsed.event.as_ref();
+        let Some(chain) = event.and_then(|event| self.chain_of(&event.stream)) else {
             return Some(parsed);
         };
         // Streams are appended side by side; the same id in two of them must be judged in the
         // order of the lines.
-        if self.chain_of_id(parsed.event.metadata.event_id, chain) != chain {
+        if self.chain_of_id(parsed.event_id, chain) != chain {
             return Some(parsed);
         }
         if chain == self.chains.len() {
@@ -61,7 +98,10 @@ impl Gathered {
     /// The chain of a stream, which may be one that is yet to be begun; none where another stream
     /// has the same hash.
     fn chain_of(&mut self, stream: &StreamId) -> Option<usize> {
-        let is_of = |chain: &Vec<Parsed>| chain[0].event.stream == *stream;
+        let is_of = |chain: &Vec<Parsed>| {
+            let event = chain[0].event.as_ref();
+            event.is_some_and(|event| event.stream == *stream)
+        };
         // Neighbours are often of one stream.
         if self.chains.get(self.last_chain).is_some_and(is_of) {
             return Some(self.last_chain);
@@ -79,8 +119,7 @@ impl Gathered {
         }
         if self.chain_of_id.is_empty() {
             let ids = self.chains[0].iter();
-            let ids = ids.map(|line| (line.event.metadata.event_id, 0));
-            self.chain_of_id.extend(ids);
+            self.chain_of_id.extend(ids.map(|line| (line.event_id, 0)));
         }
         *self.chain_of_id.entry(id).or_insert(chain)
     }
@@ -170,17 +209,8 @@ impl Gatherer {
     }
 
     fn parse(&self, line: &Line) -> Result<Parsed, Problem> {
-        let Some(bytes) = &line.text else {
-            return Err(Problem::too_large("body", SMALL_BODY_BYTES_MAX));
-        };
-        let mut fields = Fields::of_body(text(bytes)?)?;
-        let expected = fields.expected()?.unwrap_or(Expected::Any);
-        let event = new_event(&mut fields, None, &self.trace)?;
-        fields.finish()?;
-        Ok(Parsed {
-            at: self.gathered.numbers.len(),
-            event,
-            expected,
-        })
+        let text = line.text.as_ref();
+        let text = text.ok_or_else(|| Problem::too_large("body", SMALL_BODY_BYTES_MAX))?;
+        Parsed::new(self.gathered.numbers.len(), text, &self.trace)
     }
 }

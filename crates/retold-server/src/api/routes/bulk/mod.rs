@@ -59,12 +59,14 @@ pub(crate) async fn append_lines(
     };
     parameters.finish()?;
     let is_minimal = !is_summary && prefers_minimal(&headers);
+    let trace = Trace::of(&headers);
     let appender = Appender {
         app,
         trusts,
+        trace: trace.clone(),
         wants_events: !is_summary && !is_minimal,
     };
-    let bulk = Bulk::new(appender, Trace::of(&headers), body);
+    let bulk = Bulk::new(appender, trace, body);
     match (is_summary, is_minimal) {
         (true, _) => summary(bulk).await,
         (false, true) => Ok(applied_minimal(streamed(bulk))),

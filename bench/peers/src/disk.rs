@@ -14,8 +14,12 @@ use serde::{Deserialize, Serialize};
 /// Bytes that are written at once.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// Bytes that are written one after the other: more than the disk's own cache takes at once.
-const FILE_BYTES: u64 = 1 << 30;
+/// Bytes that are written one after the other: more than what lies between here and the disk takes
+/// at once.
+const FILE_BYTES: u64 = 4 << 30;
+
+/// Bytes of it that are read: about as much as the log of a store that is measured.
+const READ_BYTES: u64 = 1 << 30;
 
 /// Bytes of a random read from the page cache: an event.
 const EVENT_BYTES: usize = 400;
@@ -62,7 +66,7 @@ impl DiskLimits {
         let mut event = [0; EVENT_BYTES];
         let started = Instant::now();
         for nth in 0..WARM_READS {
-            let offset = nth.wrapping_mul(SPREAD) % (FILE_BYTES - EVENT_BYTES as u64);
+            let offset = nth.wrapping_mul(SPREAD) % (READ_BYTES - EVENT_BYTES as u64);
             file.read_exact_at(&mut event, offset)
                 .context("read a file")?;
             black_box(&event);
@@ -75,7 +79,7 @@ impl DiskLimits {
         let mut page = [0; PAGE_BYTES];
         let mut latencies = Latencies::default();
         for nth in 0..COLD_READS {
-            let offset = nth.wrapping_mul(SPREAD) % (FILE_BYTES / PAGE_BYTES as u64);
+            let offset = nth.wrapping_mul(SPREAD) % (READ_BYTES / PAGE_BYTES as u64);
             let started = Instant::now();
             file.read_exact_at(&mut page, offset * PAGE_BYTES as u64)
                 .context("read a file")?;

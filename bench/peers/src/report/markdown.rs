@@ -133,7 +133,7 @@ fn machine(text: &mut String, report: &Report) {
         duration(report.overwrite_ns()),
     );
     row(
-        "write 1 GiB and fdatasync",
+        "write 4 GiB and fdatasync",
         format!("{:.0} MB/s", disk.sequential_bytes_per_second / 1e6),
     );
     row(

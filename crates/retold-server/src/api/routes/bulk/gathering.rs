@@ -16,6 +16,7 @@ use crate::api::request::{EventFields, Fields, Line, Lines, Trace, new_event, te
 pub(super) struct Parsed {
     /// Its place among the lines that were gathered with it.
     pub(super) at: usize,
+    /// The line, for a second attempt.
     text: Bytes,
     pub(super) expected: Expected,
     pub(super) event_id: EventId,
@@ -75,24 +76,24 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// Adds an event to the chain of its stream; gives it back where it has to wait for what was
-    /// gathered before.
-    fn add(&mut self, parsed: Parsed) -> Option<Parsed> {
+    /// Adds an event to the chain of its stream; false where it has to wait for what was gathered
+    /// before.
+    fn add(&mut self, parsed: Parsed) -> bool {
         let event = parsed.event.as_ref();
         let Some(chain) = event.and_then(|event| self.chain_of(&event.stream)) else {
-            return Some(parsed);
+            return false;
         };
         // Streams are appended side by side; the same id in two of them must be judged in the
         // order of the lines.
         if self.chain_of_id(parsed.event_id, chain) != chain {
-            return Some(parsed);
+            return false;
         }
         if chain == self.chains.len() {
             self.chains.push(Vec::new());
         }
         self.chains[chain].push(parsed);
         self.last_chain = chain;
-        None
+        true
     }
 
     /// The chain of a stream, which may be one that is yet to be begun; none where another stream
@@ -197,7 +198,7 @@ impl Gatherer {
         let gathered = &mut self.gathered;
         match parsed {
             Ok(parsed) => {
-                if gathered.add(parsed).is_some() {
+                if !gathered.add(parsed) {
                     self.put_back = Some(line);
                     return;
                 }

@@ -92,7 +92,8 @@ impl Contestant {
             Contestant::RetoldShared => {
                 "the same program; appenders share 16 connections of HTTP/1.1, as those of UmaDB and \
                  NATS do: each append is a line of a bulk append that goes on, and is answered by a \
-                 line of its own once it is durable"
+                 line of its own once it is durable; where both ways are measured, the faster one is \
+                 compared with the others"
             }
             Contestant::Umadb => {
                 "gRPC; an aggregate is a tag, and the append is refused if there are events of \

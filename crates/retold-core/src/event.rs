@@ -429,6 +429,21 @@ mod tests {
     }
 
     #[test]
+    fn a_detached_event_is_the_same_in_memory_of_its_own() {
+        let mut new = event().tag("a").tag("b");
+        new.payload = Json::parse(r#"{"a":[1,2]}"#).unwrap();
+        new.metadata.causation_id = Some("cause".into());
+        new.metadata.actor = Some("somebody".into());
+        new.metadata.extra = vec![("key".into(), Json::null())];
+        let recorded = new.record(3, 7, Timestamp::MIN);
+        let detached = recorded.detached();
+        assert_eq!(detached, recorded);
+        let payload = detached.payload.as_text().clone();
+        drop(detached);
+        assert!(payload.into_bytes().is_unique());
+    }
+
+    #[test]
     fn each_field_over_its_limit_is_refused_by_name() {
         let long = |bytes: usize| Text::from("x".repeat(bytes));
         let payload = |bytes: usize| Json::parse(format!("\"{}\"", "x".repeat(bytes - 2))).unwrap();

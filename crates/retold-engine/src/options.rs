@@ -28,10 +28,11 @@ const PAGE_BYTES: u16 = 4096;
 #[derive(Debug, Clone)]
 pub struct IndexOptions {
     /// The newest events, whose entries lie in memory; two or three times as many while they
-    /// become runs.
+    /// become runs. A store that takes appends keeps the ids and streams of up to about twice as
+    /// many besides.
     pub memory_events: usize,
     /// Bytes of filters of runs that are kept in memory as a whole, once they are asked often:
-    /// about one for each event. Nearly all look-ups of appends end at them.
+    /// one or two for each event. Nearly all look-ups of appends end at them.
     pub filter_bytes: u64,
     /// Bytes of pages of runs that are kept in memory, those of other filters included.
     pub cache_bytes: u64,

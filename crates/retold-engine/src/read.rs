@@ -34,7 +34,7 @@ impl Visible {
     pub(crate) fn read_stream(&self, query: &StreamQuery) -> Result<StreamPage, Error> {
         let mut step = Step::default();
         let mut page = self.stream_page(query, &mut step)?;
-        step.next(&mut page.entries, 0);
+        step.next(&mut page.entries);
         Ok(page)
     }
 
@@ -68,7 +68,7 @@ impl Visible {
             }
             let positions = sequences.iter().filter_map(|(_, position)| *position);
             let positions: Vec<Position> = positions.collect();
-            step.next(&mut page.entries, positions.len());
+            step.next(&mut page.entries);
             let mut events = self.events(&positions);
             for (sequence, position) in sequences {
                 let event = match position {
@@ -88,6 +88,7 @@ impl Visible {
                     },
                 };
                 budget.look();
+                step.records += 1;
                 let is_wanted = match &entry {
                     Entry::Event(event) => query.admits(event),
                     Entry::Lost(_) => true,
@@ -123,7 +124,7 @@ impl Visible {
     pub(crate) fn read_log(&self, query: &LogQuery) -> Result<LogPage, Error> {
         let mut step = Step::default();
         let mut page = self.log_page(query, &mut step)?;
-        step.next(&mut page.entries, 0);
+        step.next(&mut page.entries);
         Ok(page)
     }
 
@@ -146,7 +147,7 @@ impl Visible {
             let room = (query.limit - page.entries.len()).clamp(1, STEP_RECORDS);
             let (positions, complete) =
                 self.candidates(&query.filter, page.complete_through, end, room)?;
-            step.next(&mut page.entries, positions.len());
+            step.next(&mut page.entries);
             let events = self.events(&positions);
             for (position, event) in positions.into_iter().zip(events) {
                 let entry = match event {
@@ -169,6 +170,7 @@ impl Visible {
                     },
                 };
                 budget.look();
+                step.records += 1;
                 if entry.as_ref().is_some_and(|entry| !budget.keep(entry)) {
                     page.next = Some(page.complete_through);
                     return Ok(page);
@@ -232,13 +234,14 @@ impl Visible {
 struct Step {
     /// Where in the page the entries of the step begin.
     from: usize,
+    /// Records that were looked at.
     records: usize,
 }
 
 impl Step {
     /// Goes on to the next step. Where little was kept of this one, it gets memory of its own: a
     /// filter may let one event of a step through, and a page counts no more than that.
-    fn next(&mut self, entries: &mut [Entry], records: usize) {
+    fn next(&mut self, entries: &mut [Entry]) {
         let kept = &mut entries[self.from..];
         if kept.len() * 2 < self.records {
             for entry in kept {
@@ -249,7 +252,7 @@ impl Step {
         }
         *self = Step {
             from: entries.len(),
-            records,
+            records: 0,
         };
     }
 }

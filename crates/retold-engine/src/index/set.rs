@@ -251,7 +251,6 @@ impl Index {
     pub(crate) fn jump(&self, run: Run, facts: &Arc<Facts>) {
         let table = self.live();
         let (begin, end) = (run.header.begin, run.header.end);
-        let run_last = run.last();
         self.change(|current| {
             current.head = LogHead {
                 position: run.last(),
@@ -264,7 +263,7 @@ impl Index {
             parts.pop();
             parts.push(Arc::new(run).into());
             parts.push(Part::Table(Arc::new(RwLock::new(Table::new(end)))));
-            current.sealed = run_last;
+            current.sealed = current.head.position;
         });
     }
 

@@ -60,8 +60,8 @@ pub(super) const READ_BUFFER_BYTES: usize = 64 * 1024;
 pub(super) const UNKNOWN_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 /// What a body of lines is counted as at most: the longest line, the lines that are being
-/// appended, their results, and those that are read meanwhile.
-pub(super) const LINES_BYTES: usize = 10 * 1024 * 1024;
+/// appended and their events, their results, and the lines and events that are read meanwhile.
+pub(super) const LINES_BYTES: usize = 16 * 1024 * 1024;
 
 /// Answers up to this size are counted with their connection.
 pub(super) const SMALL_ANSWER_BYTES: u64 = 16 * 1024;

@@ -131,7 +131,6 @@ impl Line {
 }
 
 /// A filter in memory.
-#[derive(Default)]
 pub(super) struct Lines {
     pages: u32,
     /// Lines of a page.
@@ -158,12 +157,14 @@ impl Lines {
         self.lines.extend(lines);
     }
 
-    /// The line of a key. It is on its way from memory from here on.
-    pub(super) fn touch(&self, key: &FilterKey) -> &Line {
+    /// The line of a key; none where there is no line. It is on its way from memory from here on.
+    pub(super) fn touch(&self, key: &FilterKey) -> Option<&Line> {
         let page = page_of(key.hash, self.pages) as usize;
-        let line = &self.lines[page * self.in_page + key.line(self.in_page)];
+        let line = self
+            .lines
+            .get(page * self.in_page + key.line(self.in_page))?;
         std::hint::black_box(line.0[0]);
-        line
+        Some(line)
     }
 
     /// Which of some keys, at most [`AT_ONCE`], may have been noted: a bit for each.
@@ -172,14 +173,13 @@ impl Lines {
         keys: impl Iterator<Item = &'a FilterKey> + Clone,
         probes: u64,
     ) -> u64 {
-        let mut lines: SmallVec<[&Line; AT_ONCE]> = SmallVec::new();
         // All lines are on their way from memory before one is waited for.
-        for key in keys.clone() {
-            lines.push(self.touch(key));
-        }
+        let lines: SmallVec<[Option<&Line>; AT_ONCE]> =
+            keys.clone().map(|key| self.touch(key)).collect();
         let mut held = 0;
         for ((nth, key), line) in keys.enumerate().zip(lines) {
-            held |= u64::from(line.may_hold(key, probes)) << nth;
+            let may_hold = line.is_some_and(|line| line.may_hold(key, probes));
+            held |= u64::from(may_hold) << nth;
         }
         held
     }
@@ -197,6 +197,15 @@ const _: () = assert!(PROBES_MAX * LINE_BITS as u64 <= 64);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A forged header may claim ids and no page of their filter.
+    #[test]
+    fn a_filter_without_a_page_holds_nothing() {
+        let none = Lines::new(0, 4092);
+        let key = FilterKey::new(mix(1) >> 16);
+        assert!(none.touch(&key).is_none());
+        assert_eq!(none.may_hold([key].iter(), 7), 0);
+    }
 
     #[test]
     fn a_filter_holds_what_was_noted_and_little_else() {

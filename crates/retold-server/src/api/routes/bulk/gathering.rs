@@ -16,8 +16,9 @@ use crate::api::request::{EventFields, Fields, Line, Lines, Trace, new_event, te
 pub(super) struct Parsed {
     /// Its place among the lines that were gathered with it.
     pub(super) at: usize,
-    /// The line, for a second attempt.
-    text: Bytes,
+    /// The line, for a second attempt. Memory of its own: a line that waits must not keep all of
+    /// what was read with it.
+    text: Box<[u8]>,
     pub(super) expected: Expected,
     pub(super) event_id: EventId,
     /// None once it was handed to the log.
@@ -25,11 +26,11 @@ pub(super) struct Parsed {
 }
 
 impl Parsed {
-    fn new(at: usize, text: &Bytes, trace: &Trace) -> Result<Parsed, Problem> {
+    fn new(at: usize, text: &[u8], trace: &Trace) -> Result<Parsed, Problem> {
         let (event, expected) = parse(text, trace)?;
         Ok(Parsed {
             at,
-            text: text.clone(),
+            text: text.into(),
             expected,
             event_id: event.metadata.event_id,
             event: Some(event),
